@@ -1,0 +1,1 @@
+"""What a machine is told to boot, and the recorder of what became of it."""

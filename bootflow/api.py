@@ -1,0 +1,5 @@
+"""REST calls of bootflow."""
+
+from ninja import Router
+
+router = Router(tags=["bootflow"])

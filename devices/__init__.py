@@ -1,0 +1,1 @@
+"""Which machines exist: devices, their groups, how they were discovered."""

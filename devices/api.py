@@ -1,0 +1,5 @@
+"""REST calls of devices."""
+
+from ninja import Router
+
+router = Router(tags=["devices"])

@@ -1,0 +1,103 @@
+"""Which machines exist."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from netboot_site.formats import MAC_PATTERN, device_code
+
+
+class DeviceType(models.TextChoices):
+    """What kind of machine it is: decides which disks fit it."""
+
+    RASPI = "raspi", "Raspberry Pi"
+    X86 = "x86", "PC (BIOS)"
+    X64 = "x64", "PC (64 bit)"
+
+
+class Firmware(models.TextChoices):
+    """What starts it."""
+
+    BIOS = "bios", "BIOS"
+    UEFI = "uefi", "UEFI"
+    RASPBERRY_PI = "raspberry-pi", "Raspberry Pi"
+
+
+class DeviceState(models.TextChoices):
+    """How far we know it."""
+
+    DISCOVERED = "discovered", "Discovered"
+    ENROLLED = "enrolled", "Enrolled"
+    DISABLED = "disabled", "Disabled"
+
+
+class Group(models.Model):
+    """A room or any other set of devices."""
+
+    name = models.CharField(max_length=100, unique=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class DeviceQuerySet(models.QuerySet["Device"]):
+    """Named questions about devices."""
+
+    def known(self) -> DeviceQuerySet:
+        """Those that somebody registered or approved."""
+        return self.exclude(state=DeviceState.DISCOVERED)
+
+    def discovered(self) -> DeviceQuerySet:
+        """Those that asked to boot and that nobody has approved."""
+        return self.filter(state=DeviceState.DISCOVERED)
+
+
+class Device(models.Model):
+    """A machine, known by the MAC address that it boots with."""
+
+    mac = models.CharField("MAC address", max_length=17, unique=True)
+    name = models.CharField(max_length=200, blank=True)
+    serial = models.CharField(max_length=200, blank=True)
+    device_type = models.CharField(max_length=5, choices=DeviceType.choices)
+    architecture = models.CharField(max_length=20, blank=True, help_text="What the CPU runs.")
+    firmware = models.CharField(max_length=12, choices=Firmware.choices, blank=True)
+    state = models.CharField(max_length=10, choices=DeviceState.choices, default=DeviceState.ENROLLED)
+    group = models.ForeignKey(Group, on_delete=models.SET_NULL, null=True, blank=True, related_name="devices")
+    facts = models.JSONField(default=dict, blank=True, help_text="What it said of itself when it booted.")
+    first_seen_at = models.DateTimeField(null=True, blank=True)
+    last_seen_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    objects = DeviceQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "mac"]
+        indexes = [
+            models.Index(fields=["state", "name", "mac"], name="device_by_state"),
+            models.Index(fields=["name", "mac"], name="device_by_name"),
+        ]
+        constraints = [
+            models.CheckConstraint(condition=Q(mac__regex=MAC_PATTERN), name="device_mac_has_one_spelling"),
+            models.CheckConstraint(
+                condition=Q(device_type__in=DeviceType.values), name="device_type_is_known"
+            ),
+            models.CheckConstraint(condition=Q(state__in=DeviceState.values), name="device_state_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.mac
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it may boot what it was given."""
+        return self.state == DeviceState.ENROLLED
+
+    @property
+    def code(self) -> str:
+        """What its console shows to be found by."""
+        return device_code(self.mac)

@@ -1,0 +1,104 @@
+"""Changes of devices and groups. Keyword-only, a verb first; each one transaction."""
+
+from __future__ import annotations
+
+from django.db import IntegrityError, transaction
+
+from devices.models import Device, DeviceState, DeviceType, Group
+from netboot_site.errors import ConflictError, NotFoundError, ValidationError
+from netboot_site.formats import clean_name, parse_mac
+
+
+def get_device(*, mac: str) -> Device:
+    """The registered device of a MAC address in any spelling. Raises NotFoundError, ValidationError."""
+    spelling = parse_mac(mac)
+    device = Device.objects.known().select_related("group").filter(mac=spelling).first()
+    if device is None:
+        raise NotFoundError(f"No device with the MAC address {spelling} is registered.")
+    return device
+
+
+def get_discovered(*, mac: str) -> Device:
+    """The discovered, not yet approved device of a MAC address. Raises NotFoundError, ValidationError."""
+    spelling = parse_mac(mac)
+    device = Device.objects.discovered().filter(mac=spelling).first()
+    if device is None:
+        raise NotFoundError(f"No unknown device with the MAC address {spelling} has asked to boot.")
+    return device
+
+
+def find_group(*, name: str) -> Group:
+    """The group of that name. Raises ValidationError, since a name in a body is meant."""
+    group = Group.objects.filter(name=name).first()
+    if group is None:
+        raise ValidationError(f"There is no group named {name!r}.")
+    return group
+
+
+def create_group(*, name: str) -> Group:
+    """Create a group. Raises ConflictError if the name is taken."""
+    name = clean_name(name)
+    try:
+        with transaction.atomic():
+            return Group.objects.create(name=name)
+    except IntegrityError as error:
+        raise ConflictError(f"A group named {name!r} exists already.") from error
+
+
+def state_of(*, enabled: bool) -> DeviceState:
+    """The state of a registered device."""
+    return DeviceState.ENROLLED if enabled else DeviceState.DISABLED
+
+
+@transaction.atomic
+def register_device(
+    *, mac: str, device_type: str, name: str, enabled: bool = True, group: Group | None = None
+) -> Device:
+    """Register a device; one that was only discovered becomes known. Raises ConflictError if it is known."""
+    spelling, name = parse_mac(mac), clean_name(name)
+    _check_type(device_type)
+    found = Device.objects.select_for_update().filter(mac=spelling).first()
+    if found is not None and found.state != DeviceState.DISCOVERED:
+        raise ConflictError(f"The device {spelling} is registered already, as {found.name!r}.")
+    device = found or Device(mac=spelling)
+    device.name, device.device_type, device.group = name, device_type, group
+    device.state = state_of(enabled=enabled)
+    try:
+        with transaction.atomic():
+            device.save()
+    except IntegrityError as error:
+        raise ConflictError(f"The device {spelling} is registered already.") from error
+    return device
+
+
+@transaction.atomic
+def update_device(
+    *,
+    device: Device,
+    name: str | None = None,
+    device_type: str | None = None,
+    enabled: bool | None = None,
+) -> Device:
+    """Change what is given and leave the rest."""
+    if name is not None:
+        device.name = clean_name(name)
+    if device_type is not None:
+        _check_type(device_type)
+        device.device_type = device_type
+    if enabled is not None:
+        device.state = state_of(enabled=enabled)
+    device.save()
+    return device
+
+
+@transaction.atomic
+def move_to_group(*, device: Device, group: Group | None) -> Device:
+    """Put a device into a group, or into none."""
+    device.group = group
+    device.save(update_fields=["group", "updated_at"])
+    return device
+
+
+def _check_type(device_type: str) -> None:
+    if device_type not in DeviceType.values:
+        raise ValidationError(f"A device type is one of {', '.join(DeviceType.values)}.")

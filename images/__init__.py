@@ -1,0 +1,1 @@
+"""Disks: images, their exports to devices over iSCSI, the storage nodes that hold them."""

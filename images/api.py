@@ -1,0 +1,5 @@
+"""REST calls of images."""
+
+from ninja import Router
+
+router = Router(tags=["images"])

@@ -1,0 +1,1 @@
+"""Composition root of Netboot Orchestrator, and its ground floor."""

@@ -1,0 +1,52 @@
+"""The REST API: one NinjaAPI, each room's router, and the one place where our errors become a status."""
+
+from __future__ import annotations
+
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI
+
+from bootflow.api import router as bootflow_router
+from devices.api import router as devices_router
+from images.api import router as images_router
+from netboot_site.auth import API_AUTH
+from netboot_site.errors import (
+    ConflictError,
+    NotFoundError,
+    OrchestratorError,
+    UnavailableError,
+    ValidationError,
+)
+
+STATUS_OF_ERROR: dict[type[OrchestratorError], int] = {
+    ValidationError: 422,
+    NotFoundError: 404,
+    ConflictError: 409,
+    UnavailableError: 503,
+}
+
+api = NinjaAPI(
+    title="Netboot Orchestrator",
+    version="1",
+    description="Boot machines from the network, each from its own iSCSI disk.",
+    docs_url="/docs",
+    openapi_url="/openapi.json",
+    auth=API_AUTH,
+)
+api.add_router("/api/v1", devices_router)
+api.add_router("/api/v1", images_router)
+api.add_router("/api/v1", bootflow_router)
+
+
+@api.exception_handler(OrchestratorError)
+def refuse(request: HttpRequest, error: OrchestratorError) -> HttpResponse:
+    """One of our own errors, as its status and sentence."""
+    return api.create_response(request, {"detail": str(error)}, status=STATUS_OF_ERROR[type(error)])
+
+
+@api.exception_handler(OperationalError)
+def database_down(request: HttpRequest, error: OperationalError) -> HttpResponse:
+    """PostgreSQL does not answer: say so, and not how we reach it."""
+    return api.create_response(
+        request, {"detail": "The database does not answer now; try again in a moment."}, status=503
+    )

@@ -1,0 +1,41 @@
+"""Rows of the house itself: access tokens and the heartbeats of its services."""
+
+from django.conf import settings
+from django.db import models
+
+
+class ApiToken(models.Model):
+    """A person's key to the REST API; only its SHA-256 is kept."""
+
+    class Scope(models.TextChoices):
+        READ = "read", "Read only"
+        FULL = "full", "Read and write"
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100, help_text="What it is used for.")
+    scope = models.CharField(max_length=4, choices=Scope.choices, default=Scope.READ)
+    prefix = models.CharField(max_length=8, help_text="Its first signs, to tell tokens apart.")
+    digest = models.CharField(max_length=64, unique=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True, editable=False)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class Heartbeat(models.Model):
+    """When a service (a worker, a converger, the recorder) was last seen at work, and what troubled it."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    beat_at = models.DateTimeField()
+    last_error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

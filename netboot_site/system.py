@@ -1,0 +1,59 @@
+"""The only door to processes: argv lists, a time limit, never a shell."""
+
+from __future__ import annotations
+
+import subprocess  # noqa: TID251
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from netboot_site.errors import UnavailableError
+
+DEFAULT_TIMEOUT_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """How a program ended, with all that it printed."""
+
+    argv: tuple[str, ...]
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    env: Mapping[str, str] | None = None,
+    stdin: str | None = None,
+) -> Completed:
+    """Run a program to its end and return how it ended, whatever its exit code.
+
+    Raises UnavailableError if it is not installed or overruns its time limit (it is killed then).
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            input=stdin,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout_seconds,
+            env=dict(env) if env is not None else None,
+            check=False,
+        )
+    except FileNotFoundError as error:
+        raise UnavailableError(f"The program {argv[0]} is not installed on this host.") from error
+    except subprocess.TimeoutExpired as error:
+        raise UnavailableError(f"{argv[0]} gave no answer within {timeout_seconds:g} s.") from error
+    return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def start(
+    argv: Sequence[str], *, env: Mapping[str, str] | None = None, new_session: bool = False
+) -> subprocess.Popen[bytes]:
+    """Start a program that goes on running; the caller ends it."""
+    return subprocess.Popen(
+        list(argv), env=dict(env) if env is not None else None, start_new_session=new_session
+    )

@@ -1,0 +1,68 @@
+"""What every test may ask for: people with roles, an API client, devices and images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.http import HttpResponse
+from django.test import Client
+
+from netboot_site.auth import create_token
+
+
+@pytest.fixture
+def operator(db: None) -> User:
+    return User.objects.create_user("operator", password="correct horse", is_staff=True, is_superuser=True)
+
+
+@pytest.fixture
+def viewer(db: None) -> User:
+    return User.objects.create_user("viewer", password="correct horse")
+
+
+@dataclass
+class Api:
+    """A REST client that speaks JSON with one bearer token."""
+
+    token: str
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> HttpResponse:
+        data = b"" if body is None else json.dumps(body).encode()
+        return Client().generic(
+            method, path, data, content_type="application/json",
+            headers={"Authorization": f"Bearer {self.token}", **headers},
+        )  # fmt: skip
+
+    def get(self, path: str) -> HttpResponse:
+        return self.call("GET", path)
+
+    def post(self, path: str, body: Any = None) -> HttpResponse:
+        return self.call("POST", path, body)
+
+    def put(self, path: str, body: Any = None) -> HttpResponse:
+        return self.call("PUT", path, body)
+
+    def patch(self, path: str, body: Any = None) -> HttpResponse:
+        return self.call("PATCH", path, body)
+
+    def delete(self, path: str) -> HttpResponse:
+        return self.call("DELETE", path)
+
+
+@pytest.fixture
+def make_api() -> Callable[..., Api]:
+    def make(user: User, scope: str = "full") -> Api:
+        return Api(create_token(user=user, name="test", scope=scope)[1])
+
+    return make
+
+
+@pytest.fixture
+def api(operator: User, make_api: Callable[..., Api]) -> Api:
+    """An operator's client."""
+    return make_api(operator)

@@ -1,0 +1,121 @@
+"""Loaded before Django's settings: gives the suite its own DATA_PATH and a private PostgreSQL and Redis.
+
+pytest's worker processes inherit both from the process that started them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+POSTGRES_BIN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+SERVICE_USER = "netboot"
+
+
+def as_service_user() -> list[str]:
+    """PostgreSQL refuses to run as root: the words that start a program as the service user."""
+    if os.geteuid() != 0:
+        return []
+    try:
+        pwd.getpwnam(SERVICE_USER)
+    except KeyError:
+        subprocess.run(["useradd", "--system", "--no-create-home", SERVICE_USER], check=True)
+    return ["setpriv", f"--reuid={SERVICE_USER}", f"--regid={SERVICE_USER}", "--clear-groups"]
+
+
+def _give(path: Path) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o755)
+    if os.geteuid() == 0:
+        shutil.chown(path, SERVICE_USER, SERVICE_USER)
+
+
+def start_postgres(data_path: Path) -> None:
+    """A throw-away cluster that trusts its socket and never waits for the disk."""
+    cluster, sockets = data_path / "postgres", data_path / "run" / "postgres"
+    user = as_service_user()
+    _give(cluster)
+    _give(sockets)
+    initdb = [
+        POSTGRES_BIN / "initdb",
+        "-D",
+        cluster,
+        "-U",
+        "netboot",
+        "-A",
+        "trust",
+        "-N",
+        "-E",
+        "UTF8",
+        "--locale=C.UTF-8",
+    ]
+    subprocess.run([*user, *map(str, initdb)], check=True, stdout=subprocess.DEVNULL)
+    options = [
+        "-h",
+        "",
+        "-k",
+        sockets,
+        "-c",
+        "fsync=off",
+        "-c",
+        "max_connections=200",
+        "-c",
+        "shared_buffers=128MB",
+    ]
+    log = (data_path / "postgres.log").open("wb")
+    server = subprocess.Popen(
+        [*user, str(POSTGRES_BIN / "postgres"), "-D", str(cluster), *map(str, options)],
+        stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    atexit.register(lambda: (server.terminate(), server.wait(20)))
+    _wait_for(sockets / ".s.PGSQL.5432", server)
+
+
+def start_redis(data_path: Path) -> None:
+    """A Redis that keeps nothing."""
+    socket = data_path / "run" / "redis" / "redis.sock"
+    _give(socket.parent)
+    options = ["--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "777", "--save", ""]
+    server = subprocess.Popen(
+        [*as_service_user(), "redis-server", *options, "--dir", str(socket.parent)],
+        stdout=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    atexit.register(lambda: (server.terminate(), server.wait(20)))
+    _wait_for(socket, server)
+
+
+def _wait_for(socket: Path, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(200):
+        if socket.exists():
+            return
+        if server.poll() is not None:
+            raise RuntimeError(f"{server.args!r} ended with {server.returncode}")
+        time.sleep(0.05)
+    raise RuntimeError(f"{socket} did not appear")
+
+
+def _prepare() -> None:
+    if "NETBOOT_TESTS" in os.environ:
+        return
+    data_path = Path(tempfile.mkdtemp(prefix="netboot-tests-"))
+    data_path.chmod(0o755)
+    atexit.register(shutil.rmtree, data_path, ignore_errors=True)
+    for name in ("DATABASE_URL", "REDIS_URL", "BOOT_INTERFACE", "DHCP_MODE", "DHCP_RANGE", "IQN_PREFIX"):
+        os.environ.pop(name, None)
+    os.environ.update(
+        NETBOOT_TESTS="1",
+        DATA_PATH=str(data_path),
+        SECRET_KEY="a key of the tests that protects nothing, and is long enough for Django",
+        BOOT_ADDRESS="10.66.0.1",
+    )
+    start_postgres(data_path)
+    start_redis(data_path)
+
+
+_prepare()
