@@ -193,6 +193,7 @@ STORAGE_QUEUE = f"storage.{STORAGE_NODE}"
 CELERY_BROKER_URL = _celery_broker(REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "control"
+CELERY_TASK_ROUTES = {"images.*": {"queue": STORAGE_QUEUE}}
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 570
 # Above the longest time limit of a task, or Redis would hand a running task to a second worker.
@@ -206,7 +207,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_TASK_PUBLISH_RETRY = False  # the timer picks up what a lost message would have started
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-CONVERGE_INTERVAL_SECONDS = 3.0
+CONVERGE_INTERVAL_SECONDS = 1.0  # sessions are seen to the second, drift is mended within ten
 CELERY_BEAT_SCHEDULE = {
     "converge-storage": {
         "task": "images.converge",

@@ -1,0 +1,8 @@
+"""Background work of bootflow."""
+
+from celery import shared_task
+
+
+@shared_task(name="bootflow.converge", soft_time_limit=570, time_limit=600)
+def converge() -> None:
+    """Look at everything that should be, and make it so."""
