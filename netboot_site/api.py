@@ -17,6 +17,7 @@ from netboot_site.errors import (
     UnavailableError,
     ValidationError,
 )
+from netboot_site.metrics import metrics
 
 STATUS_OF_ERROR: dict[type[OrchestratorError], int] = {
     ValidationError: 422,
@@ -36,6 +37,7 @@ api = NinjaAPI(
 api.add_router("/api/v1", devices_router)
 api.add_router("/api/v1", images_router)
 api.add_router("/api/v1", bootflow_router)
+api.get("/metrics", auth=API_AUTH, tags=["operation"], summary="Figures for Prometheus")(metrics)
 
 
 @api.exception_handler(OrchestratorError)
