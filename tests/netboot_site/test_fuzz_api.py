@@ -1,0 +1,47 @@
+"""The REST API under its own schema: whatever is sent, no answer is a 5xx and none leaves the schema."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import schemathesis
+from django.contrib.auth.models import User
+from django.core import signals
+from django.db import close_old_connections
+from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import not_a_server_error
+
+from netboot_site.auth import create_token
+from netboot_site.wsgi import application
+
+schema = schemathesis.openapi.from_wsgi("/openapi.json", application)
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+
+@pytest.fixture(autouse=True)
+def _one_connection() -> Iterator[None]:
+    """The handler closes its connection around a request, and with it would go the test's transaction."""
+    ends = (signals.request_started, signals.request_finished)
+    for signal in ends:
+        signal.disconnect(close_old_connections)
+    yield
+    for signal in ends:
+        signal.connect(close_old_connections)
+
+
+@pytest.fixture
+def token(operator: User) -> str:
+    return create_token(user=operator, name="fuzz", scope="full")[1]
+
+
+@schema.parametrize()
+@settings(
+    max_examples=30,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_no_call_makes_the_server_fail(case: schemathesis.Case, token: str) -> None:
+    answer = case.call(headers={"Authorization": f"Bearer {token}"})
+    case.validate_response(answer, checks=[not_a_server_error])
