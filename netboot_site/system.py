@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess  # noqa: TID251
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,11 @@ def run(
     except subprocess.TimeoutExpired as error:
         raise UnavailableError(f"{argv[0]} gave no answer within {timeout_seconds:g} s.") from error
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
+
+
+def environment_with(additions: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment with these variables set, for a program that reads the same settings as we do."""
+    return {**os.environ, **additions}  # noqa: TID251  # handed on whole, read nowhere here
 
 
 def start(
