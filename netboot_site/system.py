@@ -6,6 +6,7 @@ import os
 import subprocess  # noqa: TID251
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from netboot_site.errors import UnavailableError
 
@@ -63,3 +64,14 @@ def start(
     return subprocess.Popen(
         list(argv), env=dict(env) if env is not None else None, start_new_session=new_session
     )
+
+
+def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> NoReturn:
+    """Become another program: the supervisor then sees that program's own life and death.
+
+    Raises UnavailableError if it is not installed.
+    """
+    try:
+        os.execvpe(argv[0], list(argv), dict(os.environ if env is None else env))  # noqa: S606, TID251
+    except FileNotFoundError as error:
+        raise UnavailableError(f"The program {argv[0]} is not installed on this host.") from error
