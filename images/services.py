@@ -53,7 +53,7 @@ def create_image(*, image_id: str, name: str, size_bytes: int, device_type: str)
         )
     if device_type not in DeviceType.values:
         raise ValidationError(f"A device type is one of {', '.join(DeviceType.values)}.")
-    size_bytes, node = checked_size(size_bytes), _local_node()
+    size_bytes, node = _checked_size(size_bytes), _local_node()
     _check_room(node, size_bytes)
     image = Image(
         id=image_id, name=clean_name(name), size_bytes=size_bytes, device_type=device_type, node=node
@@ -89,7 +89,7 @@ def delete_image(*, image: Image) -> None:
 def resize_image(*, image: Image, size_bytes: int) -> Image:
     """Make the disk larger; a device that uses it sees that at its next boot."""
     row = _locked(image)
-    size_bytes = checked_size(size_bytes)
+    size_bytes = _checked_size(size_bytes)
     if size_bytes < row.size_bytes:
         raise ValidationError(f"The image {row.id!r} can only grow; it has {row.size_bytes} bytes now.")
     if size_bytes == row.size_bytes:
@@ -155,7 +155,7 @@ def in_use(*, image: Image) -> bool:
     return open_sessions(image=image).exists()
 
 
-def checked_size(size_bytes: int) -> int:
+def _checked_size(size_bytes: int) -> int:
     """A disk's size, padded up to whole sectors. Raises ValidationError."""
     if size_bytes <= 0:
         raise ValidationError("A disk's size is above zero.")
