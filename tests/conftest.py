@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,3 +66,17 @@ def make_api() -> Callable[..., Api]:
 def api(operator: User, make_api: Callable[..., Api]) -> Api:
     """An operator's client."""
     return make_api(operator)
+
+
+REAL_PROGRAMS = {"real_tgtd": "tgtd", "real_dnsmasq": "dnsmasq", "qemu": "QEMU", "chromium": "Chromium"}
+
+
+def real_program_counts(passed: Iterable[pytest.TestReport]) -> str:
+    """How many of the passed tests ran with each real program, told by their markers."""
+    marks = [report.keywords for report in passed if report.when == "call"]
+    counts = {name: sum(mark in keywords for keywords in marks) for mark, name in REAL_PROGRAMS.items()}
+    return "Tests with real programs: " + ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(real_program_counts(terminalreporter.stats.get("passed", [])))

@@ -1,1 +1,0 @@
-"""What `make up` does: look before starting, prepare folders and servers, run everything, stop everything."""
