@@ -1,11 +1,35 @@
+# The commands of the project; `make help` lists them. What each needs is installed first (deploy/setup.sh).
 PYTHON := .venv/bin/python
+SETUP := deploy/setup.sh
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test up down test check demo bench lock
 
-.PHONY: check test
-check:
-	.venv/bin/ruff format --check .
-	.venv/bin/ruff check .
-	.venv/bin/mypy
-	.venv/bin/lint-imports
-	$(PYTHON) manage.py makemigrations --check --dry-run
-test:
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
+
+setup: ## install what is missing: Debian packages, users, .venv
+	@$(SETUP)
+
+setup-test: ## the same, and what tests, demo and bench need
+	@$(SETUP) test
+
+up: setup ## run everything in the foreground until Ctrl-C
+	@exec $(PYTHON) manage.py up
+
+down: ## stop the instance that runs on this DATA_PATH
+	@exec $(PYTHON) manage.py down
+
+test: setup-test ## the whole suite, with real daemons and virtual machines
 	$(PYTHON) -m pytest
+
+check: setup-test ## format, lint, types, import contracts, templates, migrations
+	@deploy/check.sh
+
+demo: setup-test ## boot a virtual PC against the running orchestrator
+	@exec $(PYTHON) manage.py demo
+
+bench: setup-test ## measure the boot endpoints, write docs/PERFORMANCE.md
+	@exec $(PYTHON) manage.py bench
+
+lock: setup-test ## write requirements*.lock from pyproject.toml
+	@deploy/lock.sh

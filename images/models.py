@@ -63,6 +63,8 @@ class Image(models.Model):
     upload_received_bytes = models.BigIntegerField(null=True, editable=False)
     upload_total_bytes = models.BigIntegerField(null=True, editable=False)
     observed_generation = models.PositiveIntegerField(null=True, editable=False)
+    # A head never shrinks: a shorter file is a damaged disk, and is not made whole with zeros.
+    observed_size_bytes = models.BigIntegerField(null=True, editable=False)
     observed_used_bytes = models.BigIntegerField(null=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -119,7 +121,7 @@ class Export(models.Model):
     image = models.ForeignKey(Image, on_delete=models.PROTECT, related_name="exports")
     device = models.OneToOneField(Device, on_delete=models.PROTECT, related_name="export")
     mode = models.CharField(max_length=9, choices=ExportMode.choices, default=ExportMode.EXCLUSIVE)
-    chap_username = models.CharField(max_length=64, editable=False)
+    chap_username = models.CharField(max_length=80, editable=False)  # its image's id, and who of its exports
     chap_secret = models.CharField(max_length=16, editable=False)
     observed_state = models.CharField(
         max_length=7, choices=ExportState.choices, default=ExportState.PENDING, editable=False

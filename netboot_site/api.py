@@ -17,6 +17,7 @@ from netboot_site.errors import (
     UnavailableError,
     ValidationError,
 )
+from netboot_site.health import Health, health
 from netboot_site.metrics import metrics
 
 STATUS_OF_ERROR: dict[type[OrchestratorError], int] = {
@@ -37,6 +38,13 @@ api = NinjaAPI(
 api.add_router("/api/v1", devices_router)
 api.add_router("/api/v1", images_router)
 api.add_router("/api/v1", bootflow_router)
+api.get(
+    "/health",
+    auth=None,
+    response={200: Health, 503: Health},
+    tags=["operation"],
+    summary="Is every service at work?",
+)(health)
 api.get("/metrics", auth=API_AUTH, tags=["operation"], summary="Figures for Prometheus")(metrics)
 
 

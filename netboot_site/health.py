@@ -1,1 +1,155 @@
-"""Whether every part works: `/health`."""
+"""GET /health: is every service at work? Answers within two seconds, whatever is down."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import timedelta
+from pathlib import Path
+
+import redis
+from django.conf import settings
+from django.db import Error as DatabaseError
+from django.db import connection
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Schema
+
+from images.models import StorageNode
+from netboot_site.models import Heartbeat
+
+HEALTHY = "healthy"
+FRESH = timedelta(seconds=30)
+_ANSWER_WITHIN_SECONDS = 1.5
+_SOCKET_SECONDS = 1.0
+_TOO_LATE = f"gives no answer within {_ANSWER_WITHIN_SECONDS:g} s"
+
+# Each check has a thread and a connection of its own: a database that hangs must not hang the answer.
+_threads = ThreadPoolExecutor(max_workers=8, thread_name_prefix="health")
+Checked = dict[str, str]
+
+
+class Health(Schema):
+    """The state of the whole and of each service: `healthy`, or what is wrong."""
+
+    status: str
+    services: dict[str, str]
+
+
+def _expected(name: str) -> bool:
+    return name in settings.EXPECTED_SERVICES
+
+
+def _age(name: str, beats: dict[str, Heartbeat]) -> str:
+    beat = beats.get(name)
+    if beat is None:
+        return "not seen at work yet"
+    age = timezone.now() - beat.beat_at
+    return HEALTHY if age < FRESH else f"not seen at work for {int(age.total_seconds())} s"
+
+
+def _heartbeats() -> Checked:
+    """Workers and the recorder, by the heartbeat that each writes."""
+    wanted = {
+        "worker-control": "control",
+        "worker-storage": f"storage.{settings.STORAGE_NODE}",
+        "recorder": "recorder",
+    }
+    beats = {beat.name: beat for beat in Heartbeat.objects.all()}
+    return {service: _age(name, beats) for service, name in wanted.items() if _expected(service)}
+
+
+def _target_servers() -> Checked:
+    """tgtd of each storage node, as its worker last saw it."""
+    if not _expected("tgtd"):
+        return {}
+    found = {}
+    for node in StorageNode.objects.all():
+        name = "tgtd" if node.name == settings.STORAGE_NODE else f"tgtd on {node.name}"
+        fresh = node.observed_at is not None and timezone.now() - node.observed_at < FRESH
+        state = node.observed_target_server or "not seen yet"
+        found[name] = HEALTHY if fresh and state == "ready" else (state if fresh else "not seen for a while")
+    return found
+
+
+def check_database() -> Checked:
+    """PostgreSQL, and all that services write there about themselves."""
+    try:
+        return {"database": HEALTHY, **_heartbeats(), **_target_servers()}
+    except DatabaseError:
+        return {"database": "does not answer"}
+    finally:
+        connection.close()
+
+
+def check_redis() -> Checked:
+    """Redis, which carries messages between web and workers."""
+    client = redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_SOCKET_SECONDS
+    )
+    try:
+        client.ping()
+    except redis.RedisError:
+        return {"redis": "does not answer"}
+    finally:
+        client.close()
+    return {"redis": HEALTHY}
+
+
+def _listens(path: Path) -> str:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(_SOCKET_SECONDS)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return "does not answer"
+    return HEALTHY
+
+
+def check_processes() -> Checked:
+    """The other HTTP processes, and dnsmasq."""
+    run = settings.RUN_PATH
+    sockets = {"boot": run / "boot" / "boot.sock", "storage-http": run / "storage" / "storage.sock"}
+    found = {name: _listens(path) for name, path in sockets.items() if _expected(name)}
+    if _expected("dnsmasq"):
+        found["dnsmasq"] = _dnsmasq(settings.DNSMASQ_PATH / "dnsmasq.pid")
+    return found
+
+
+def _dnsmasq(note: Path) -> str:
+    try:
+        pid = int(note.read_text())
+        runs = Path(f"/proc/{pid}/comm").read_text().strip() == "dnsmasq"
+    except (OSError, ValueError):
+        runs = False
+    return HEALTHY if runs else "does not run"
+
+
+CHECKS: dict[str, Callable[[], Checked]] = {
+    "database": check_database,
+    "redis": check_redis,
+    "processes": check_processes,
+}
+
+
+def observe() -> Checked:
+    """Every service's state."""
+    futures: dict[str, Future[Checked]] = {name: _threads.submit(check) for name, check in CHECKS.items()}
+    wait(futures.values(), timeout=_ANSWER_WITHIN_SECONDS)
+    services: Checked = {}
+    for name, future in futures.items():
+        if future.done():
+            services.update(future.result())
+        else:
+            future.cancel()
+            services[name] = _TOO_LATE
+    return services
+
+
+def health(request: HttpRequest) -> tuple[int, Health]:
+    """200 while every service is at work, 503 with the names of those that are not."""
+    services = observe()
+    down = [name for name, state in services.items() if state != HEALTHY]
+    status = f"unhealthy: {', '.join(down)}" if down else HEALTHY
+    return (503 if down else 200), Health(status=status, services=services)

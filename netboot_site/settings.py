@@ -24,7 +24,13 @@ _UNIX_PATH_BYTES = 107  # unix(7): sun_path holds 108 bytes, the last one is NUL
 
 
 def _run_path() -> Path:
-    """Sockets live under DATA_PATH, or beside it in the temporary folder where that path is too long."""
+    """Sockets live under DATA_PATH, or beside it in the temporary folder where that path is too long.
+
+    The launcher hands its own answer on: another user's temporary folder may be another one.
+    """
+    given = env.str("RUN_PATH", default="")
+    if given:
+        return Path(given)
     beside = DATA_PATH / "run"
     if len(os.fsencode(str(beside) + _LONGEST_SOCKET)) <= _UNIX_PATH_BYTES:
         return beside
@@ -76,6 +82,11 @@ ADMIN_API_TOKEN = env.str("ADMIN_API_TOKEN", default="")
 IQN_PREFIX = env.str("IQN_PREFIX", default="iqn.2026-02.local.netboot")
 STORAGE_NODE = env.str("STORAGE_NODE", default="local")
 ISCSI_PORT = 3260
+# What /health asks about: the launcher names what it has started (without root there is no dnsmasq).
+EXPECTED_SERVICES = env.list(
+    "EXPECTED_SERVICES",
+    default=["boot", "storage-http", "worker-control", "worker-storage", "recorder", "tgtd", "dnsmasq"],
+)
 
 # --- Django -------------------------------------------------------------------------------------------------
 
@@ -174,6 +185,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 # The site is served over plain HTTP on a lab's own wire; docs/DEPLOYMENT.md tells how to put TLS before it.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
+AXES_VERBOSE = False
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
@@ -229,5 +241,9 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
-    "loggers": {"celery.app.trace": {"level": "WARNING"}, "celery.beat": {"level": "WARNING"}},
+    "loggers": {
+        # A line for each round of each converger, every second, would bury everything else.
+        name: {"level": "WARNING"}
+        for name in ("celery.app.trace", "celery.beat", "celery.worker.strategy")
+    },
 }

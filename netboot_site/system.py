@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess  # noqa: TID251
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from netboot_site.errors import UnavailableError
 
@@ -51,8 +53,24 @@ def run(
     return Completed(tuple(argv), done.returncode, done.stdout, done.stderr)
 
 
+def environment_with(additions: Mapping[str, str]) -> dict[str, str]:
+    """Our own environment with these variables set, for a program that reads the same settings as we do."""
+    return {**os.environ, **additions}  # noqa: TID251  # handed on whole, read nowhere here
+
+
 def start(argv: Sequence[str], *, env: Mapping[str, str] | None = None, new_session: bool = False) -> Process:
     """Start a program that goes on running; the caller ends it."""
     return subprocess.Popen(
         list(argv), env=dict(env) if env is not None else None, start_new_session=new_session
     )
+
+
+def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> NoReturn:
+    """Become another program: the supervisor then sees that program's own life and death.
+
+    Raises UnavailableError if it is not installed.
+    """
+    try:
+        os.execvpe(argv[0], list(argv), dict(os.environ if env is None else env))  # noqa: S606, TID251
+    except FileNotFoundError as error:
+        raise UnavailableError(f"The program {argv[0]} is not installed on this host.") from error

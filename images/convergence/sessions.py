@@ -1,0 +1,60 @@
+"""Keeps the Session rows in step with the logins that the target server shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+
+from django.db.models import Q
+from django.utils import timezone
+
+from images.convergence.facts import Desired
+from images.convergence.plan import is_ours
+from images.models import Session, StorageNode
+from images.ports import Login, ServerView, Target
+
+Key = tuple[str, str]  # target name, handle
+
+
+def record_sessions(node: StorageNode, desired: Desired, server: ServerView) -> None:
+    """Open the sessions that are new and close those that are gone; a quiet round costs one query."""
+    now = timezone.now()
+    seen = {(target.iqn, handle(server, login)): login for target, login in logins(desired, server)}
+    known = {want.iqn: want.image_id for want in desired.images}
+    here = Q(image__node=node) | Q(image=None)
+    rows = Session.objects.filter(here, ended_at=None).values_list("iqn", "handle", "id")
+    open_rows: dict[Key, int] = {(iqn, number): pk for iqn, number, pk in rows}
+    if gone := [pk for key, pk in open_rows.items() if key not in seen]:
+        Session.objects.filter(pk__in=gone).update(ended_at=now)
+    new = [
+        Session(
+            iqn=iqn, handle=number, image_id=known.get(iqn), started_at=now,
+            initiator_name=login.initiator_name[:223], address=address(login),
+        )
+        for (iqn, number), login in seen.items() if (iqn, number) not in open_rows
+    ]  # fmt: skip
+    if new:
+        Session.objects.bulk_create(new, ignore_conflicts=True)
+
+
+def logins(desired: Desired, server: ServerView) -> Iterator[tuple[Target, Login]]:
+    """All logins to targets of ours."""
+    for target in server.targets:
+        if is_ours(desired, target):
+            for login in target.logins:
+                yield target, login
+
+
+def handle(server: ServerView, login: Login) -> str:
+    """One login for ever: the server's numbers begin anew at each of its starts."""
+    return f"{server.started}-{login.handle}"[:40]
+
+
+def address(login: Login) -> str | None:
+    """The first connection's address, if it is one."""
+    for text in login.addresses:
+        try:
+            return str(ip_address(text.strip("[]")))
+        except ValueError:
+            continue
+    return None

@@ -1,0 +1,53 @@
+"""Lets the service users reach code and data that lie below a private folder (/root, mktemp -d)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from netboot_site import system
+from netboot_site.errors import UnavailableError
+from netboot_site.runtime.layout import Account, Accounts
+
+
+def may_search(account: Account, folder: Path) -> bool:
+    """Whether the account can reach what lies in `folder`, as the kernel sees it (modes, ACLs, mounts)."""
+    words = ["setpriv", f"--reuid={account.uid}", f"--regid={account.gid}", "--init-groups"]
+    return system.run([*words, "test", "-x", str(folder)]).exit_code == 0
+
+
+def _grant(account: Account, folder: Path) -> None:
+    entry = f"u:{account.name}:x"  # search only: the folder still cannot be listed
+    done = system.run(["setfacl", "-m", entry, str(folder)])
+    if done.exit_code != 0:
+        raise UnavailableError(
+            f"The user {account.name} cannot reach {folder}, whose file system takes no access rule for it: "
+            "move the code or DATA_PATH elsewhere, or allow others to search that folder (chmod o+x)."
+        )
+
+
+def open_ancestors(path: Path, accounts: Accounts) -> list[str]:
+    """Grant search permission on just those folders above `path` that a service user is kept out of.
+
+    Returns one line per folder for the person who runs us.
+    """
+    if not accounts.privileged:
+        return []
+    opened = []
+    for account in accounts:
+        if may_search(account, path):
+            continue
+        for folder in reversed([path, *path.parents]):  # outermost first: the inner ones are behind it
+            if not may_search(account, folder):
+                _grant(account, folder)
+                opened.append(f"{account.name} may now pass through {folder} (setfacl -x takes it back)")
+    return opened
+
+
+def unreadable(paths: Iterable[Path], account: Account) -> list[Path]:
+    """Those files that the account cannot read, for example after a checkout under umask 077."""
+    if os.geteuid() != 0:
+        return []
+    words = ["setpriv", f"--reuid={account.uid}", f"--regid={account.gid}", "--init-groups"]
+    return [path for path in paths if system.run([*words, "test", "-r", str(path)]).exit_code != 0]

@@ -1,0 +1,238 @@
+"""`make up`: looks first, prepares, starts everything in order, waits, and stops everything again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+from django.conf import settings
+from django.core.management import get_commands
+
+from netboot_site import system
+from netboot_site.errors import OrchestratorError, UnavailableError
+from netboot_site.runtime import (
+    access,
+    configuration,
+    instance_lock,
+    layout,
+    logs,
+    network,
+    postgres,
+    preflight,
+    probe,
+    programs,
+    supervision,
+)
+
+Say = Callable[[str], None]
+_LOG_CHECK_SECONDS = 30.0
+_SILENT_YET = ("worker-control", "worker-storage")  # their converging tasks send no heartbeat yet
+_KEY_BYTES, _PASSWORD_BYTES = 50, 12
+
+
+class StopAsked(BaseException):
+    """SIGINT or SIGTERM: like KeyboardInterrupt, nothing on the way may take it for an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that is settled before the first program starts."""
+
+    accounts: layout.Accounts
+    endpoint: network.BootEndpoint
+    programs: list[programs.Program]
+
+
+def look_first() -> tuple[layout.Accounts, network.BootEndpoint]:
+    """Find out who and where we are. Raises UnavailableError with every problem that was found."""
+    accounts = layout.find_accounts()
+    endpoint = network.resolve(settings.BOOT_INTERFACE, settings.BOOT_ADDRESS)
+    numbers = {name: getattr(settings, name) for name in ("API_PORT", "DASHBOARD_PORT", "BOOT_HTTP_PORT")}
+    problems = [
+        *preflight.check_path("DATA_PATH", settings.DATA_PATH),
+        *preflight.check_path("The project's folder", settings.BASE_PATH),
+        *preflight.check_dhcp(settings.DHCP_MODE, settings.DHCP_RANGE, endpoint.address),
+        *preflight.check_iqn_prefix(settings.IQN_PREFIX),
+        *preflight.check_distinct(numbers),
+        *preflight.check_disk(settings.DATA_PATH),
+    ]
+    _raise_if(problems)
+    return accounts, endpoint
+
+
+def _raise_if(problems: list[str]) -> None:
+    if problems:
+        raise UnavailableError("\n".join(problems))
+
+
+def prepare(accounts: layout.Accounts, endpoint: network.BootEndpoint, say: Say) -> Plan:
+    """Folders, access, database files and configuration. Nothing is running yet."""
+    _raise_if(preflight.check_ports(configuration.ports(endpoint, privileged=accounts.privileged)))
+    layout.make_folders(layout.folders(accounts))
+    for path in (settings.BASE_PATH, settings.DATA_PATH, settings.RUN_PATH):
+        for line in access.open_ancestors(path, accounts):
+            say(line)
+    unreadable = access.unreadable([settings.BASE_PATH / "manage.py"], accounts.service)
+    _raise_if(
+        [f"The user {accounts.service.name} cannot read {path}: chmod -R go+rX." for path in unreadable]
+    )
+    if programs.private_postgres():
+        _prepare_postgres(accounts, say)
+    chosen = programs.all_programs(
+        accounts, get_commands(), configuration.nginx_conf(), configuration.redis_conf()
+    )
+    configuration.write_all(accounts, endpoint, chosen)
+    return Plan(accounts, endpoint, chosen)
+
+
+def _prepare_postgres(accounts: layout.Accounts, say: Say) -> None:
+    cluster = programs.cluster_path()
+    if not cluster.exists():
+        say("making a private PostgreSQL cluster ...")
+    users = {account.name for account in (*accounts, accounts.launcher)} | {"root"}
+    postgres.make_cluster(cluster, layout.become(accounts.service, accounts), users)
+
+
+def environment(plan: Plan) -> dict[str, str]:
+    """What every program is told: what we have resolved stays the same in all of them."""
+    key, _ = layout.keep_secret(settings.DATA_PATH / "secret-key", _KEY_BYTES)
+    return {
+        "DJANGO_SETTINGS_MODULE": "netboot_site.settings",
+        "DATA_PATH": str(settings.DATA_PATH),
+        "RUN_PATH": str(settings.RUN_PATH),
+        "HOME": str(settings.DATA_PATH),
+        "SECRET_KEY": key,
+        "BOOT_INTERFACE": plan.endpoint.interface,
+        "BOOT_ADDRESS": plan.endpoint.address,
+        "EXPECTED_SERVICES": ",".join(p.name for p in plan.programs if p.name not in _SILENT_YET),
+        "PYTHONDONTWRITEBYTECODE": "1",  # the code is not theirs to write beside
+    }
+
+
+class Launcher:
+    """One run of `make up`."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._supervisor: Any = None
+
+    def run(self) -> None:
+        """Start everything, stay until asked to stop, stop everything. Raises OrchestratorError."""
+        accounts, endpoint = look_first()
+        settings.DATA_PATH.mkdir(parents=True, exist_ok=True)
+        with instance_lock.held(settings.DATA_PATH):
+            self._clean_up_after_a_crash()
+            plan = prepare(accounts, endpoint, self._say)
+            try:
+                self._start(plan)
+                self._stay(plan)
+            except StopAsked:
+                self._say("stopping ...")
+            finally:
+                self._stop()
+        self._say("stopped.")
+
+    def _clean_up_after_a_crash(self) -> None:
+        if supervision.former_session() is not None:
+            left = supervision.end_former_session()
+            if left:
+                self._say(f"{left} processes of an instance that was killed have ended.")
+
+    def _start(self, plan: Plan) -> None:
+        variables = environment(plan)
+        supervisor_variables = dict.fromkeys(("ADMIN_PASSWORD", "ADMIN_API_TOKEN"), "") | variables
+        self._say("starting PostgreSQL and Redis ...")
+        self._supervisor = supervision.start(
+            configuration.supervisor_conf(), system.environment_with(supervisor_variables)
+        )
+        supervision.wait_until_up(self._supervisor)
+        probe.wait_for_sockets([p for p in plan.programs if p.group == programs.BASE])
+        password = self._prepare_site(plan, variables)
+        self._say("starting the services ...")
+        supervision.start_group(programs.SERVICES)
+        probe.wait_for_sockets(plan.programs)
+        supervision.start_group(programs.FRONT)
+        probe.wait_until_healthy(self._supervisor, self._say)
+        self._greet(plan, password)
+
+    def _prepare_site(self, plan: Plan, variables: dict[str, str]) -> str:
+        """Migrations, static files, administrator; returns a password that was made just now, or nothing."""
+        self._say("preparing the database ...")
+        kept = settings.DATA_PATH / "admin-password"
+        password, fresh = settings.ADMIN_PASSWORD, False
+        if not password:
+            password, fresh = layout.keep_secret(kept, _PASSWORD_BYTES)
+        words = layout.become(plan.accounts.service, plan.accounts)
+        done = system.run(
+            [*words, programs.PYTHON, str(settings.BASE_PATH / "manage.py"), "prepare_site"],
+            env=system.environment_with({**variables, "ADMIN_PASSWORD": password}),
+            timeout_seconds=120,
+        )
+        created = "administrator created" in done.stdout
+        if fresh and not created:
+            kept.unlink()  # the administrator has another password already
+        if done.exit_code != 0:
+            raise UnavailableError(f"The site could not be prepared: {logs.last_line(done.stderr)}")
+        return password if fresh and created else ""
+
+    def _greet(self, plan: Plan, password: str) -> None:
+        address = plan.endpoint.address
+        self._say(f"Netboot Orchestrator is up: http://{address}:{settings.API_PORT}/")
+        self._say(f"                 dashboard: http://{address}:{settings.DASHBOARD_PORT}/")
+        self._say(f"             administrator: {settings.ADMIN_USERNAME}")
+        self._say(f"                  password: {password or self._where_password_is()}")
+        if not plan.accounts.privileged:
+            self._say(
+                "Not started as root: DHCP and TFTP (dnsmasq) are left out, so devices cannot boot yet."
+            )
+        self._say("Ctrl-C stops everything.")
+
+    @staticmethod
+    def _where_password_is() -> str:
+        kept = settings.DATA_PATH / "admin-password"
+        return f"in {kept}" if kept.exists() else "the one that was set"
+
+    def _stay(self, plan: Plan) -> None:
+        """Until we are asked to stop: look after log files, and after supervisor itself."""
+        next_look = 0.0
+        while self._supervisor.poll() is None:
+            if time.monotonic() >= next_look:
+                logs.rotate_nginx_logs()
+                next_look = time.monotonic() + _LOG_CHECK_SECONDS
+            time.sleep(0.5)
+        raise UnavailableError(
+            "The supervisor has ended; see its log. Everything is stopped: start it again."
+        )
+
+    def _stop(self) -> None:
+        _ignore_signals()
+        if self._supervisor is not None:
+            supervision.stop(self._supervisor)
+
+
+def _ignore_signals() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _ask_to_stop(number: int, frame: FrameType | None) -> None:
+    raise StopAsked
+
+
+def launch(say: Say) -> str:
+    """Run until stopped; returns what went wrong, or an empty text."""
+    os.umask(0o022)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _ask_to_stop)
+    try:
+        Launcher(say).run()
+    except StopAsked:
+        return ""
+    except OrchestratorError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,151 @@
+"""Talks to a running supervisor over its own unix socket, and knows what a killed one may leave behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+import xmlrpc.client
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from django.conf import settings
+from supervisor.xmlrpc import SupervisorTransport
+
+from netboot_site import system
+from netboot_site.errors import UnavailableError
+from netboot_site.runtime.programs import PYTHON
+
+_FOLDER = Path(settings.RUN_PATH / "supervisor")
+_SESSION_NOTE = _FOLDER / "session"
+_SECONDS_TO_STOP = 40
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramState:
+    """What supervisor says about one program."""
+
+    name: str
+    state: str
+    pid: int
+
+
+def _proxy() -> Any:
+    transport = SupervisorTransport(None, None, f"unix://{_FOLDER / 'supervisor.sock'}")
+    return cast(Any, xmlrpc.client.ServerProxy("http://127.0.0.1", transport=transport)).supervisor
+
+
+def states() -> list[ProgramState]:
+    """Every program's state. Raises UnavailableError when supervisor does not answer."""
+    try:
+        found = _proxy().getAllProcessInfo()
+    except (OSError, xmlrpc.client.Error) as error:
+        raise UnavailableError("The supervisor of this instance does not answer.") from error
+    return [ProgramState(entry["name"], entry["statename"], entry["pid"]) for entry in found]
+
+
+def start_group(name: str) -> None:
+    """Start every program of a group."""
+    _proxy().startProcessGroup(name, False)
+
+
+def send_signal(program: str, group: str, name: str) -> None:
+    """Send a signal to one program."""
+    _proxy().signalProcess(f"{group}:{program}", name)
+
+
+def wait_until_up(process: Any, seconds: float = 15) -> None:
+    """Return when supervisor answers. Raises UnavailableError if it ends or never does."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise UnavailableError(
+                f"The supervisor ended at once; see {settings.LOGS_PATH / 'supervisord.log'}."
+            )
+        if (_FOLDER / "supervisor.sock").exists():
+            try:
+                states()
+            except UnavailableError:
+                time.sleep(0.05)
+            else:
+                return
+        time.sleep(0.05)
+    raise UnavailableError("The supervisor does not answer.")
+
+
+def start(conf: Path, environment: dict[str, str]) -> Any:
+    """Start supervisor in a session of its own, so that Ctrl-C reaches the launcher alone.
+
+    Should the launcher be killed, the kernel sends supervisor a SIGTERM, and it stops everything in order.
+    """
+    for note in _FOLDER.glob("*.started"):
+        note.unlink()  # its process numbers are of an earlier session
+    words = ["setpriv", "--pdeathsig=TERM", PYTHON, "-m", "supervisor.supervisord", "-c", str(conf)]
+    process = system.start(words, env=environment, new_session=True)
+    _SESSION_NOTE.write_text(f"{_boot_identity()} {process.pid}")
+    return process
+
+
+def _boot_identity() -> str:
+    """Which start of which machine or container our process numbers belong to."""
+    boot_id = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot_id} {Path('/proc/self/ns/pid').readlink()}"
+
+
+def session_members(session: int) -> list[int]:
+    """Living processes of a session."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            words = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(words[3]) == session and words[0] != "Z":  # proc(5): state, ppid, pgrp, session
+            found.append(int(entry.name))
+    return found
+
+
+def former_session() -> int | None:
+    """The session of the last supervisor of this DATA_PATH, if it was started since the machine was."""
+    try:
+        identity, _, session = _SESSION_NOTE.read_text().rpartition(" ")
+    except FileNotFoundError:
+        return None
+    return int(session) if identity == _boot_identity() else None
+
+
+def end_former_session(seconds: float = _SECONDS_TO_STOP) -> int:
+    """Let what is left of a killed instance stop, then kill it; returns how many processes there were."""
+    session = former_session()
+    left = session_members(session) if session else []
+    deadline = time.monotonic() + seconds
+    while session and time.monotonic() < deadline and session_members(session):
+        if session not in session_members(
+            session
+        ):  # its leader, supervisor, is gone: nobody stops the others
+            break
+        time.sleep(0.1)
+    while session and session_members(session):
+        for pid in session_members(session):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    _SESSION_NOTE.unlink(missing_ok=True)
+    return len(left)
+
+
+def stop(process: Any, seconds: float = _SECONDS_TO_STOP) -> None:
+    """Ask supervisor to stop everything in order; kill what is left after that."""
+    if process.poll() is None:
+        process.terminate()
+    deadline = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if process.poll() is None:
+        process.kill()
+        process.wait()
+    end_former_session(seconds=0)

@@ -1,0 +1,89 @@
+"""A storage node with a folder of its own, devices and images, a fake and a real target server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devices.models import Device
+from devices.services import register_device
+from images import services
+from images.convergence.round import converge_node
+from images.models import Export, Image, StorageNode
+from netboot_site.formats import GIB
+from tests.images.fakes import FakeTargetServer
+from tests.images.tgtd import PORTAL_ADDRESS, Initiator, Namespace, Tgtd
+
+
+@pytest.fixture(autouse=True)
+def images_path(settings: Any, tmp_path: Path) -> Path:
+    settings.IMAGES_PATH = tmp_path / "images"
+    settings.CELERY_TASK_ALWAYS_EAGER = False
+    return settings.IMAGES_PATH
+
+
+@pytest.fixture
+def node(db: None) -> StorageNode:
+    return services.register_node(name="local", portal_address=PORTAL_ADDRESS, portal_port=3260)
+
+
+@pytest.fixture
+def make_device(db: None) -> Callable[..., Device]:
+    def make(number: int = 1, device_type: str = "x64", name: str = "") -> Device:
+        mac = f"52:54:00:00:{number >> 8:02x}:{number & 255:02x}"
+        return register_device(mac=mac, device_type=device_type, name=name or f"lab1-{number:02d}")
+
+    return make
+
+
+@pytest.fixture
+def make_image(node: StorageNode) -> Callable[..., Image]:
+    def make(image_id: str = "disk1", size_bytes: int = GIB, device_type: str = "x64") -> Image:
+        return services.create_image(
+            image_id=image_id, name=image_id.title(), size_bytes=size_bytes, device_type=device_type
+        )
+
+    return make
+
+
+@pytest.fixture
+def server() -> FakeTargetServer:
+    return FakeTargetServer()
+
+
+@pytest.fixture
+def converge(node: StorageNode, server: FakeTargetServer) -> Callable[[], None]:
+    """One round against the fake."""
+    return lambda: converge_node(node, server)
+
+
+@pytest.fixture(scope="session")
+def namespace() -> Iterator[Namespace]:
+    if os.geteuid() != 0:
+        pytest.skip("a network namespace needs root")
+    made = Namespace()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def tgtd(namespace: Namespace) -> Iterator[Tgtd]:
+    daemon = Tgtd(namespace)
+    yield daemon
+    daemon.remove()
+
+
+@pytest.fixture
+def initiator(namespace: Namespace) -> Callable[[Export], Initiator]:
+    """The device of an export."""
+
+    def make(export: Export) -> Initiator:
+        return Initiator(
+            namespace, export.initiator_name, export.iqn, export.chap_username, export.chap_secret
+        )
+
+    return make
