@@ -35,6 +35,25 @@ def find_group(*, name: str) -> Group:
     return group
 
 
+def get_group(*, key: str) -> Group:
+    """The group of that number or name. Raises NotFoundError."""
+    by_number = (
+        Group.objects.filter(pk=int(key)) if key.isascii() and key.isdigit() and len(key) < 10 else None
+    )
+    found = (by_number.first() if by_number is not None else None) or (
+        Group.objects.filter(name=key).first() if "\0" not in key else None
+    )
+    if found is None:
+        raise NotFoundError(f"There is no group {key[:100]!r}.")
+    return found
+
+
+@transaction.atomic
+def delete_group(*, group: Group) -> None:
+    """Delete a group; its devices stay, in none."""
+    group.delete()
+
+
 def create_group(*, name: str) -> Group:
     """Create a group. Raises ConflictError if the name is taken."""
     name = clean_name(name)

@@ -1,5 +1,5 @@
 """The addresses that firmware asks: nothing else is served by the boot process."""
 
-from django.urls import URLPattern, URLResolver
+from bootflow.firmware_urls import firmware_patterns
 
-urlpatterns: list[URLPattern | URLResolver] = []
+urlpatterns = firmware_patterns

@@ -1,5 +1,0 @@
-"""REST calls of bootflow."""
-
-from ninja import Router
-
-router = Router(tags=["bootflow"])

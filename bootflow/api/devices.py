@@ -1,0 +1,144 @@
+"""REST calls of registered devices."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema, Status
+from pydantic import Field
+
+from bootflow.models import KernelSet
+from bootflow.schemas import (
+    BootOnceIn,
+    DeviceIn,
+    DeviceOut,
+    DevicePatch,
+    DeviceReplace,
+    device_out,
+)
+from bootflow.services import (
+    DEFAULT_KERNEL_SET,
+    delete_profile,
+    register_profile,
+    set_boot_once,
+    update_profile,
+)
+from devices.models import Device
+from devices.schemas import Text
+from devices.services import find_group, get_device
+from netboot_site.errors import ValidationError
+from netboot_site.formats import parse_mac
+
+router = Router()
+
+
+class DeviceFilter(Schema):
+    """Which devices a list shows."""
+
+    q: Text = ""
+    group: Text = ""
+    status: Literal["", "enrolled", "disabled"] = ""
+    limit: Annotated[int, Field(ge=0, le=10_000)] = 1000
+    offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+
+
+@router.get("/devices", response=list[DeviceOut])
+def list_devices(
+    request: HttpRequest, response: HttpResponse, filters: Query[DeviceFilter]
+) -> list[DeviceOut]:
+    """Registered devices by name; `X-Total-Count` tells how many there are in all."""
+    rows = _wanted(filters)
+    response["X-Total-Count"] = str(rows.count())
+    page = _with_plans(rows)[filters.offset : filters.offset + filters.limit]
+    default = default_kernel_set()
+    return [device_out(device, default) for device in page]
+
+
+@router.post("/devices", response={201: DeviceOut})
+def add_device(request: HttpRequest, body: DeviceIn) -> Status[DeviceOut]:
+    """Register a device."""
+    device = register_profile(mac=body.mac, **_profile(body.model_dump(exclude={"mac"})))
+    return Status(201, shown(device.mac))
+
+
+@router.get("/devices/{mac}", response=DeviceOut)
+def show_device(request: HttpRequest, mac: str) -> DeviceOut:
+    """One device; its MAC address in any spelling."""
+    return shown(get_device(mac=mac).mac)
+
+
+@router.put("/devices/{mac}", response=DeviceOut)
+def replace_device(request: HttpRequest, mac: str, body: DeviceReplace) -> DeviceOut:
+    """Replace a device: what is left out gets its default."""
+    device = get_device(mac=mac)
+    if body.mac is not None and parse_mac(body.mac) != device.mac:
+        raise ValidationError("The MAC address in the body is not the one in the path; it cannot be changed.")
+    update_profile(device=device, **_profile(body.model_dump(exclude={"mac"})))
+    return shown(device.mac)
+
+
+@router.patch("/devices/{mac}", response=DeviceOut)
+def change_device(request: HttpRequest, mac: str, body: DevicePatch) -> DeviceOut:
+    """Change any part of a device."""
+    device = get_device(mac=mac)
+    update_profile(device=device, **_profile(body.model_dump(exclude_unset=True)))
+    return shown(device.mac)
+
+
+@router.delete("/devices/{mac}", response={204: None})
+def remove_device(request: HttpRequest, mac: str) -> Status[None]:
+    """Forget a device and free its disk; refused while the disk is in use."""
+    delete_profile(device=get_device(mac=mac))
+    return Status(204, None)
+
+
+@router.put("/devices/{mac}/boot-once", response=DeviceOut)
+def choose_next_boot(request: HttpRequest, mac: str, body: BootOnceIn) -> DeviceOut:
+    """Let the next boot differ from the plan; spent when that boot reaches its disk or installer."""
+    device = get_device(mac=mac)
+    set_boot_once(device=device, boot_once=body.action or "", installer=body.installer)
+    return shown(device.mac)
+
+
+def shown(mac: str) -> DeviceOut:
+    """A registered device as the API shows it."""
+    return device_out(_with_plans(Device.objects.filter(mac=mac)).get(), default_kernel_set())
+
+
+def default_kernel_set() -> str:
+    """What a device without a plan of its own boots with."""
+    names = KernelSet.objects.filter(is_default=True).values_list("name", flat=True)
+    return names.first() or DEFAULT_KERNEL_SET
+
+
+def _profile(values: dict[str, Any]) -> Any:
+    """A body's fields as the services take them: a group's name becomes the group."""
+    if values.get("group"):
+        values["group"] = find_group(name=values["group"])
+    elif "group" in values:
+        values["group"] = None
+    return values
+
+
+def _with_plans(rows: QuerySet[Device]) -> QuerySet[Device]:
+    return rows.select_related("group", "export", "boot_plan")
+
+
+def _wanted(filters: DeviceFilter) -> QuerySet[Device]:
+    rows = Device.objects.known()
+    if filters.status:
+        rows = rows.filter(state=filters.status)
+    if filters.group:
+        rows = rows.filter(group__name=filters.group)
+    if filters.q:
+        rows = rows.filter(_matching(filters.q))
+    return rows
+
+
+def _matching(text: str) -> Q:
+    """Name, MAC address in any spelling or a part of it, serial."""
+    digits = "".join(sign for sign in text.lower() if sign not in ":-. ")
+    pairs = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
+    return Q(name__icontains=text) | Q(serial__icontains=text) | Q(mac__contains=pairs or text)

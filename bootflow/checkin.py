@@ -1,0 +1,93 @@
+"""A check-in: what is known of a machine is read, and that it asked is recorded, in one durable statement."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from psycopg import Cursor
+from psycopg.types.json import Jsonb
+
+from bootflow.decision import APPROVAL_WAIT_SECONDS, ASK_AGAIN_SECONDS, Situation
+from bootflow.statements import CHECK_IN, NOTE
+from netboot_site.formats import mac_hex
+
+DISCOVERED_LIMIT = 10_000  # rows of unknown machines: who is beyond gets its script, and leaves no row
+DETAIL_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """What a machine said when it asked what to boot."""
+
+    mac: str
+    kind: str  # `script` by iPXE, `check-in` over REST
+    address: str = ""
+    device_type: str = ""
+    architecture: str = ""
+    firmware: str = ""
+    serial: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    retry: int = 0
+    identity: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A CHAP account; only the script of a machine whose identity was checked holds it."""
+
+    username: str
+    password: str
+
+
+def check_in(asking: Asking) -> tuple[Situation, Secret | None]:
+    """Read what decides, record the question, and return both what was read and the disk's CHAP account."""
+    plan, username, password = execute(CHECK_IN, _parameters(asking))
+    secret = Secret(username, password) if username and asking.identity else None
+    return Situation.from_facts(
+        asking.mac, json.loads(plan)
+    ), secret  # Django's connections give JSON as text
+
+
+def note(*, mac: str, stage: str, kind: str, detail: str = "", facts: dict[str, Any] | None = None) -> None:
+    """Record something that a known machine told us while it boots."""
+    execute(
+        NOTE,
+        {
+            "mac": mac,
+            "stage": stage,
+            "kind": kind,
+            "detail": detail[:DETAIL_LENGTH],
+            "facts": Jsonb(facts or {}),
+        },
+    )
+
+
+def execute(statement: str, parameters: dict[str, Any]) -> Any:
+    """Run a statement that returns at most one row, prepared by the server where the settings allow it."""
+    connection.ensure_connection()
+    with Cursor(connection.connection) as cursor:
+        return cursor.execute(statement, parameters, prepare=True).fetchone()
+
+
+def _parameters(asking: Asking) -> dict[str, Any]:
+    return {
+        "mac": asking.mac,
+        "kind": asking.kind,
+        "address": asking.address,
+        "device_type": asking.device_type,
+        "architecture": asking.architecture,
+        "firmware": asking.firmware,
+        "serial": asking.serial,
+        "facts": Jsonb(asking.facts),
+        "retry": asking.retry,
+        "fresh": asking.kind == "script" and asking.retry == 0,
+        "identity": asking.identity,
+        "gave_up": asking.retry * ASK_AGAIN_SECONDS >= APPROVAL_WAIT_SECONDS,
+        "limit": DISCOVERED_LIMIT,
+        "prefix": settings.IQN_PREFIX,
+        "hex": mac_hex(asking.mac),
+    }

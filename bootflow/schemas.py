@@ -1,0 +1,267 @@
+"""What the REST calls of bootflow take and give."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from ninja import Schema
+from pydantic import AfterValidator, Field
+
+from bootflow.models import Boot, BootEvent, BootPlan, Installer, KernelSet
+from devices.models import Device
+from devices.schemas import Text, without_nul
+
+Mac = Annotated[str, Field(max_length=64, examples=["52:54:00:12:34:56"]), AfterValidator(without_nul)]
+Type = Literal["raspi", "x86", "x64"]
+Long = Annotated[str, Field(max_length=2000), AfterValidator(without_nul)]
+
+
+class DeviceChange(Schema):
+    """What may change of a device: PUT takes the whole, PATCH any part."""
+
+    device_type: Type
+    name: Text
+    enabled: bool = True
+    image_id: Text | None = None
+    kernel_set: Text = "default"
+    group: Text | None = None
+
+
+class DeviceIn(DeviceChange):
+    """A device to register."""
+
+    mac: Mac
+
+
+class DeviceReplace(DeviceChange):
+    """A whole device; its MAC address stands in the path and, if given here too, must be the same."""
+
+    mac: Mac | None = None
+
+
+class DevicePatch(Schema):
+    """Any part of a device."""
+
+    device_type: Type = "x64"
+    name: Text = ""
+    enabled: bool = True
+    image_id: Text | None = None
+    kernel_set: Text = "default"
+    group: Text | None = None
+
+
+class DeviceOut(Schema):
+    """A device with what it boots."""
+
+    mac: str
+    device_type: str
+    name: str
+    enabled: bool
+    image_id: str | None
+    kernel_set: str
+    group: str | None
+    state: str
+    serial: str
+    architecture: str
+    firmware: str
+    code: str
+    boot_once: str | None
+    boot_once_installer: str | None
+    first_seen_at: datetime | None
+    last_seen_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class BootOnceIn(Schema):
+    """What the next boot does instead of the plan; null: as planned."""
+
+    action: Literal["local", "menu", "installer"] | None
+    installer: Text | None = None
+
+
+class UnknownDeviceOut(Schema):
+    """A device that asked to boot and is not enrolled."""
+
+    mac: str
+    serial: str
+    device_type: str
+    first_seen_at: datetime | None
+    last_seen_at: datetime | None
+    facts: dict[str, Any]
+    code: str
+    architecture: str
+    firmware: str
+
+
+class ApproveIn(Schema):
+    """How an unknown device is enrolled; what is left out is what it told of itself."""
+
+    name: Text | None = None
+    device_type: Type | None = None
+    group: Text | None = None
+    image_id: Text | None = None
+
+
+class KernelSetChange(Schema):
+    """What a kernel set holds."""
+
+    kernel_url: Long = ""
+    initramfs_url: Long | None = None
+    cmdline: Long = ""
+    is_default: bool = False
+
+
+class KernelSetIn(KernelSetChange):
+    """A kernel set to create."""
+
+    name: Text
+    kernel_url: Long
+
+
+class KernelSetReplace(KernelSetChange):
+    """A whole kernel set; a name given here must be the one in the path."""
+
+    name: Text | None = None
+
+
+class KernelSetOut(Schema):
+    """A kernel set."""
+
+    name: str
+    kernel_url: str
+    initramfs_url: str | None
+    cmdline: str
+    is_default: bool
+
+
+class InstallerChange(Schema):
+    """What an installer holds: paths below the boot files."""
+
+    path: Long
+    kernel: Long
+    initrd: Long = ""
+    kernel_cmdline: Long = ""
+    device_type: Type
+
+
+class InstallerIn(InstallerChange):
+    """An installer to create."""
+
+    name: Text
+
+
+class InstallerReplace(InstallerChange):
+    """A whole installer; a name given here must be the one in the path."""
+
+    name: Text | None = None
+
+
+class InstallerOut(Schema):
+    """An installer."""
+
+    name: str
+    path: str
+    kernel: str
+    initrd: str
+    kernel_cmdline: str
+    device_type: str
+
+
+class BootEventOut(Schema):
+    """One thing that was seen during a boot; `elapsed_seconds` counts from its power-on."""
+
+    stage: str
+    at: datetime
+    elapsed_seconds: float
+    detail: str
+    kind: str
+    facts: dict[str, Any]
+
+
+class BootOut(Schema):
+    """One power-on of one machine."""
+
+    id: int
+    mac: str
+    started_at: datetime
+    finished_at: datetime | None
+    stage: str
+    outcome: str | None
+    reason: str
+    events: list[BootEventOut]
+
+
+def device_out(device: Device, default_kernel_set: str) -> DeviceOut:
+    """A device row (with group, export and boot_plan joined) as the API shows it."""
+    plan: BootPlan | None = getattr(device, "boot_plan", None)
+    export = getattr(device, "export", None)
+    return DeviceOut(
+        mac=device.mac,
+        device_type=device.device_type,
+        name=device.name,
+        enabled=device.enabled,
+        image_id=export.image_id if export else None,
+        kernel_set=(plan.kernel_set_id if plan else None) or default_kernel_set,
+        group=device.group.name if device.group else None,
+        state=device.state,
+        serial=device.serial,
+        architecture=device.architecture,
+        firmware=device.firmware,
+        code=device.code,
+        boot_once=(plan.boot_once or None) if plan else None,
+        boot_once_installer=plan.boot_once_installer_id if plan else None,
+        first_seen_at=device.first_seen_at,
+        last_seen_at=device.last_seen_at,
+        created_at=device.created_at,
+        updated_at=device.updated_at,
+    )
+
+
+def kernel_set_out(row: KernelSet) -> KernelSetOut:
+    """A kernel set row as the API shows it."""
+    return KernelSetOut(
+        name=row.name,
+        kernel_url=row.kernel_url,
+        initramfs_url=row.initramfs_url,
+        cmdline=row.cmdline,
+        is_default=row.is_default,
+    )
+
+
+def installer_out(row: Installer) -> InstallerOut:
+    """An installer row as the API shows it."""
+    return InstallerOut(
+        name=row.name,
+        path=row.path,
+        kernel=row.kernel,
+        initrd=row.initrd,
+        kernel_cmdline=row.kernel_cmdline,
+        device_type=row.device_type,
+    )
+
+
+def boot_out(boot: Boot) -> BootOut:
+    """A boot row with its events as the API shows it."""
+    return BootOut(
+        id=boot.pk,
+        mac=boot.mac,
+        started_at=boot.started_at,
+        finished_at=boot.finished_at,
+        stage=boot.stage,
+        outcome=boot.outcome or None,
+        reason=boot.reason,
+        events=[_event_out(boot, event) for event in boot.events.all()],
+    )
+
+
+def _event_out(boot: Boot, event: BootEvent) -> BootEventOut:
+    return BootEventOut(
+        stage=event.stage,
+        at=event.at,
+        elapsed_seconds=round((event.at - boot.started_at).total_seconds(), 3),
+        detail=event.detail or event.kind,
+        kind=event.kind,
+        facts=event.facts,
+    )

@@ -1,0 +1,162 @@
+"""Changes of what machines boot. Keyword-only, a verb first; each one transaction."""
+
+from __future__ import annotations
+
+from typing import TypedDict, Unpack
+
+from django.db import transaction
+
+from bootflow.models import BootOnce, BootPlan, Installer, KernelSet
+from devices.models import Device, Group
+from devices.services import get_discovered, move_to_group, register_device, update_device
+from images.models import Export, Image
+from images.services import assign_image, unassign_image
+from netboot_site.errors import ConflictError, ValidationError
+from netboot_site.formats import device_code
+
+DEFAULT_KERNEL_SET = "default"
+
+
+class ProfileChanges(TypedDict, total=False):
+    """What may be changed of a device; what is left out stays."""
+
+    name: str
+    device_type: str
+    enabled: bool
+    image_id: str | None
+    kernel_set: str
+    group: Group | None
+
+
+@transaction.atomic
+def register_profile(
+    *,
+    mac: str,
+    device_type: str,
+    name: str,
+    enabled: bool = True,
+    image_id: str | None = None,
+    kernel_set: str = DEFAULT_KERNEL_SET,
+    group: Group | None = None,
+) -> Device:
+    """Register a device with what it boots. Raises ConflictError if its MAC address is taken."""
+    device = register_device(mac=mac, device_type=device_type, name=name, enabled=enabled, group=group)
+    _choose_kernel_set(device, kernel_set)
+    _give_image(device, image_id)
+    return device
+
+
+@transaction.atomic
+def update_profile(*, device: Device, **changes: Unpack[ProfileChanges]) -> Device:
+    """Change what is given and leave the rest. Raises ConflictError while a disk that would go is in use."""
+    if "image_id" in changes:
+        _take_image(device, unless=changes["image_id"])
+    _check_type_change(device, changes.get("device_type"))
+    update_device(
+        device=device,
+        name=changes.get("name"),
+        device_type=changes.get("device_type"),
+        enabled=changes.get("enabled"),
+    )
+    if "group" in changes:
+        move_to_group(device=device, group=changes["group"])
+    if "kernel_set" in changes:
+        _choose_kernel_set(device, changes["kernel_set"])
+    if "image_id" in changes:
+        _give_image(device, changes["image_id"])
+    return device
+
+
+@transaction.atomic
+def delete_profile(*, device: Device) -> None:
+    """Forget a device; its disk becomes free. Raises ConflictError while the disk is in use."""
+    _take_image(device, unless=None)
+    device.delete()
+
+
+@transaction.atomic
+def approve_device(
+    *,
+    mac: str,
+    name: str | None = None,
+    device_type: str | None = None,
+    group: Group | None = None,
+    image_id: str | None = None,
+) -> Device:
+    """Enroll a device that asked to boot; what is not given is what it told of itself."""
+    found = get_discovered(mac=mac)
+    device = register_device(
+        mac=mac,
+        device_type=device_type or found.device_type,
+        name=name
+        if name is not None
+        else f"{found.facts.get('product') or 'Device'} {device_code(found.mac)}",
+        group=group,
+    )
+    _give_image(device, image_id)
+    return device
+
+
+@transaction.atomic
+def forget_discovered(*, mac: str) -> None:
+    """Drop an unknown device; it comes back when it asks again."""
+    get_discovered(mac=mac).delete()
+
+
+@transaction.atomic
+def set_boot_once(*, device: Device, boot_once: str, installer: str | None = None) -> BootPlan:
+    """What the next boot does instead of the plan; empty: as planned. Raises ValidationError."""
+    if boot_once not in BootOnce.values:
+        raise ValidationError("The next boot is one of local, menu, installer, or as planned.")
+    chosen = _installer_for(device, installer) if boot_once == BootOnce.INSTALLER else None
+    plan, _ = BootPlan.objects.update_or_create(
+        device=device, defaults={"boot_once": boot_once, "boot_once_installer": chosen}
+    )
+    return plan
+
+
+@transaction.atomic
+def spend_boot_once(*, mac: str) -> None:
+    """The boot that was to differ has been seen to reach its disk or installer: the next goes as planned."""
+    BootPlan.objects.filter(device__mac=mac).exclude(boot_once=BootOnce.NONE).update(
+        boot_once=BootOnce.NONE, boot_once_installer=None
+    )
+
+
+def _installer_for(device: Device, name: str | None) -> Installer:
+    installer = Installer.objects.filter(name=name or "").first()
+    if installer is None:
+        raise ValidationError(f"There is no installer named {name or ''!r}.")
+    if installer.device_type != device.device_type:
+        raise ConflictError(
+            f"The installer {installer.name!r} is for {installer.device_type} devices; "
+            f"{device} is {device.device_type}."
+        )
+    return installer
+
+
+def _choose_kernel_set(device: Device, name: str) -> None:
+    if not KernelSet.objects.filter(name=name).exists():
+        raise ValidationError(f"There is no kernel set named {name!r}.")
+    BootPlan.objects.update_or_create(device=device, defaults={"kernel_set_id": name})
+
+
+def _give_image(device: Device, image_id: str | None) -> None:
+    if image_id is None:
+        return
+    image = Image.objects.filter(id=image_id).first()
+    if image is None:
+        raise ValidationError(f"There is no image {image_id!r}.")
+    assign_image(image=image, device=device)
+
+
+def _take_image(device: Device, *, unless: str | None) -> None:
+    export = Export.objects.select_related("image").filter(device=device).first()
+    if export is not None and export.image_id != unless:
+        unassign_image(image=export.image, device=device)
+
+
+def _check_type_change(device: Device, device_type: str | None) -> None:
+    changed = device_type is not None and device_type != device.device_type
+    if changed and Export.objects.filter(device=device).exists():
+        raise ConflictError(f"The device {device} has a disk for {device.device_type}; unassign it first.")

@@ -1,0 +1,115 @@
+"""The SQL of a check-in. One statement each, so that a boot costs one round trip and one commit.
+
+Its cost does not grow with the number of devices: every table is reached by a unique index.
+"""
+
+CHECK_IN = """
+WITH found AS (
+    SELECT id, state, name, device_type, facts FROM devices_device WHERE mac = %(mac)s::text
+), discovered AS (
+    -- Two first questions of one machine at once meet in the unique index: one row, no error.
+    INSERT INTO devices_device (
+        mac, name, serial, device_type, architecture, firmware, state, facts,
+        first_seen_at, last_seen_at, created_at, updated_at)
+    SELECT %(mac)s::text, '', %(serial)s::text, coalesce(nullif(%(device_type)s::text, ''), 'x64'),
+        %(architecture)s::text, %(firmware)s::text, 'discovered', %(facts)s::jsonb, now(), now(), now(), now()
+    WHERE NOT EXISTS (SELECT FROM found)
+        AND NOT EXISTS (
+            SELECT FROM devices_device WHERE state = 'discovered' OFFSET %(limit)s::bigint - 1)
+    ON CONFLICT (mac) DO UPDATE SET last_seen_at = excluded.last_seen_at
+    RETURNING id, device_type
+), seen AS (
+    UPDATE devices_device SET
+        last_seen_at = now(),
+        first_seen_at = coalesce(first_seen_at, now()),
+        facts = facts || %(facts)s::jsonb,
+        serial = coalesce(nullif(%(serial)s::text, ''), serial),
+        architecture = coalesce(nullif(%(architecture)s::text, ''), architecture),
+        firmware = coalesce(nullif(%(firmware)s::text, ''), firmware)
+    WHERE id = (SELECT id FROM found)
+), plan AS (
+    SELECT export.chap_username, export.chap_secret, jsonb_strip_nulls(jsonb_build_object(
+        'state', coalesce(found.state, (SELECT 'discovered' FROM discovered)),
+        'name', coalesce(nullif(found.name, ''), found.facts ->> 'product', %(facts)s::jsonb ->> 'product'),
+        'device_type', coalesce(found.device_type, nullif(%(device_type)s::text, '')),
+        'kernel_set', coalesce(
+            planned.kernel_set_id, (SELECT name FROM bootflow_kernelset WHERE is_default), 'default'),
+        'boot_once', nullif(planned.boot_once, ''),
+        'identity', CASE WHEN export.id IS NOT NULL THEN %(identity)s::boolean END,
+        'gave_up', CASE WHEN %(gave_up)s::boolean AND found.state = 'discovered' THEN true END,
+        'disk', CASE WHEN export.id IS NOT NULL THEN jsonb_build_object(
+            'image_id', image.id,
+            'iqn', %(prefix)s::text || ':' || image.id
+                || CASE WHEN export.mode = 'overlay' THEN '.' || %(hex)s::text ELSE '' END,
+            'initiator_name', %(prefix)s::text || ':device.' || %(hex)s::text,
+            'address', coalesce(host(node.portal_address), ''),
+            'port', node.portal_port,
+            'ready', export.observed_state = 'ready',
+            'trouble', export.last_error) END,
+        'installer', CASE WHEN installer.name IS NOT NULL THEN jsonb_build_object(
+            'name', installer.name, 'path', installer.path, 'kernel', installer.kernel,
+            'initrd', installer.initrd, 'cmdline', installer.kernel_cmdline) END,
+        'installers', CASE WHEN export.id IS NULL OR planned.boot_once = 'menu' THEN (
+            SELECT jsonb_agg(jsonb_build_object(
+                'name', fitting.name, 'path', fitting.path, 'kernel', fitting.kernel,
+                'initrd', fitting.initrd, 'cmdline', fitting.kernel_cmdline))
+            FROM (
+                SELECT * FROM bootflow_installer
+                WHERE device_type = coalesce(found.device_type, nullif(%(device_type)s::text, ''))
+                ORDER BY name LIMIT 20) AS fitting) END
+    )) AS plan
+    FROM (SELECT) AS one
+    LEFT JOIN found ON true
+    LEFT JOIN images_export AS export ON export.device_id = found.id
+    LEFT JOIN images_image AS image ON image.id = export.image_id
+    LEFT JOIN images_storagenode AS node ON node.name = image.node_id
+    LEFT JOIN bootflow_bootplan AS planned ON planned.device_id = found.id
+    LEFT JOIN bootflow_installer AS installer
+        ON installer.name = planned.boot_once_installer_id AND planned.boot_once = 'installer'
+), closed AS (
+    -- A first script request after a disk or an installer was reached: the machine has been powered on again.
+    UPDATE bootflow_boot SET finished_at = now(), outcome = 'failed',
+        reason = 'Powered on again before its operating system was seen.'
+    WHERE mac = %(mac)s::text AND finished_at IS NULL
+        AND stage IN ('installer', 'iscsi', 'os') AND %(fresh)s::boolean
+    RETURNING id
+), open_boot AS (
+    INSERT INTO bootflow_boot (mac, started_at, last_event_at, stage, outcome, reason)
+    SELECT %(mac)s::text, now(), now(), 'script', '', '' FROM (SELECT count(*) FROM closed) AS closed_first
+    WHERE EXISTS (SELECT FROM found) OR EXISTS (SELECT FROM discovered)
+    ON CONFLICT (mac) WHERE finished_at IS NULL DO UPDATE SET
+        last_event_at = excluded.last_event_at,
+        stage = CASE WHEN bootflow_boot.stage IN ('firmware', 'dhcp', 'tftp')
+            THEN excluded.stage ELSE bootflow_boot.stage END
+    RETURNING id
+), event AS (
+    -- A machine that waits asks every few seconds, for days: a row only when it is told something new.
+    INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
+    SELECT open_boot.id, now(), 'script', %(kind)s::text, '', jsonb_build_object(
+        'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer)
+    FROM open_boot, plan
+    WHERE %(retry)s::integer = 0 OR plan.plan IS DISTINCT FROM (
+        SELECT last.facts -> 'plan' FROM bootflow_bootevent AS last
+        WHERE last.boot_id = open_boot.id AND last.kind = %(kind)s::text
+        ORDER BY last.at DESC, last.id DESC LIMIT 1)
+)
+SELECT plan, chap_username, chap_secret FROM plan
+"""
+
+# What a machine reports while it boots, or from its operating system. Strangers have no boot, so no row.
+NOTE = """
+WITH latest AS (
+    SELECT id FROM bootflow_boot
+    WHERE mac = %(mac)s::text AND (finished_at IS NULL OR finished_at > now() - interval '1 hour')
+    ORDER BY started_at DESC, id DESC LIMIT 1
+), moved AS (
+    UPDATE bootflow_boot SET
+        last_event_at = now(),
+        stage = CASE WHEN %(stage)s::text = 'os' OR stage IN ('firmware', 'dhcp', 'tftp')
+            THEN %(stage)s::text ELSE stage END
+    WHERE id = (SELECT id FROM latest) AND finished_at IS NULL
+)
+INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
+SELECT id, now(), %(stage)s::text, %(kind)s::text, %(detail)s::text, %(facts)s::jsonb FROM latest
+RETURNING id
+"""

@@ -1,0 +1,32 @@
+"""What the REST calls of devices take and give."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from ninja import Schema
+from pydantic import AfterValidator, Field
+
+
+def without_nul(text: str) -> str:
+    """PostgreSQL stores no NUL; refuse it before it gets there."""
+    if "\0" in text:
+        raise ValueError("must not hold a NUL character")
+    return text
+
+
+Text = Annotated[str, Field(max_length=200), AfterValidator(without_nul)]
+
+
+class GroupIn(Schema):
+    """A group to create."""
+
+    name: Text
+
+
+class GroupOut(Schema):
+    """A group with the number of its devices."""
+
+    id: int
+    name: str
+    device_count: int
