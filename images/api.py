@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from devices.services import get_device
-from images import services
+from images import content, services
 from images.models import ExportMode, Image, StorageNode
 from images.schemas import (
     AssignedOut,
@@ -87,6 +87,19 @@ def resize_image(request: HttpRequest, image_id: str, body: ResizeIn) -> ImageOu
     """Make the disk larger; a device that uses it sees that at its next boot."""
     image = services.get_image(image_id=image_id)
     return image_out(services.resize_image(image=image, size_bytes=_bytes(body.size_gb)))
+
+
+@router.put("/images/{image_id}/content", response={202: ImageOut})
+def put_content(request: HttpRequest, image_id: str, sha256: str = "") -> Status[ImageOut]:
+    """The bytes of a raw disk as the body; `Content-Range: bytes a-b/total` for pieces and to resume."""
+    image = content.receive(
+        image_id=image_id,
+        stream=request,
+        content_length=request.headers.get("Content-Length", ""),
+        content_range=request.headers.get("Content-Range", ""),
+        sha256=sha256,
+    )
+    return Status(202, image_out(image))
 
 
 @router.get("/storage", response=list[StorageOut])

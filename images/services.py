@@ -53,7 +53,7 @@ def create_image(*, image_id: str, name: str, size_bytes: int, device_type: str)
         )
     if device_type not in DeviceType.values:
         raise ValidationError(f"A device type is one of {', '.join(DeviceType.values)}.")
-    size_bytes, node = _checked_size(size_bytes), _local_node()
+    size_bytes, node = check_size(size_bytes=size_bytes), _local_node()
     _check_room(node, size_bytes)
     image = Image(
         id=image_id, name=clean_name(name), size_bytes=size_bytes, device_type=device_type, node=node
@@ -89,7 +89,7 @@ def delete_image(*, image: Image) -> None:
 def resize_image(*, image: Image, size_bytes: int) -> Image:
     """Make the disk larger; a device that uses it sees that at its next boot."""
     row = _locked(image)
-    size_bytes = _checked_size(size_bytes)
+    size_bytes = check_size(size_bytes=size_bytes)
     if size_bytes < row.size_bytes:
         raise ValidationError(f"The image {row.id!r} can only grow; it has {row.size_bytes} bytes now.")
     if size_bytes == row.size_bytes:
@@ -145,6 +145,20 @@ def unassign_image(*, image: Image, device: Device | None = None) -> None:
     _nudge()
 
 
+@transaction.atomic
+def replace_content(*, image: Image, generation: int, size_bytes: int) -> None:
+    """Let a new head count, which is on the disk already. Raises ConflictError if the image changed."""
+    row = _locked(image)
+    if row.generation != generation - 1 or row.state == ImageState.DELETING:
+        raise ConflictError(f"The image {row.id!r} was changed meanwhile; upload its content again.")
+    row.generation, row.state, row.last_error = generation, ImageState.READY, ""
+    row.size_bytes = max(row.size_bytes, size_bytes)
+    row.observed_size_bytes = None  # of the new head nothing has been seen
+    row.upload_received_bytes = row.upload_total_bytes
+    row.save()
+    _nudge()
+
+
 def open_sessions(*, image: Image) -> QuerySet[Session]:
     """The logins that the target server was last seen to hold."""
     return Session.objects.filter(image=image, ended_at=None)
@@ -155,7 +169,7 @@ def in_use(*, image: Image) -> bool:
     return open_sessions(image=image).exists()
 
 
-def _checked_size(size_bytes: int) -> int:
+def check_size(*, size_bytes: int) -> int:
     """A disk's size, padded up to whole sectors. Raises ValidationError."""
     if size_bytes <= 0:
         raise ValidationError("A disk's size is above zero.")
