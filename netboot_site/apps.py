@@ -8,3 +8,7 @@ class NetbootSiteConfig(AppConfig):
 
     name = "netboot_site"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Bind the tasks to our Celery application; small processes import the package without it."""
+        from netboot_site import celery  # noqa: F401

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess  # noqa: TID251
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +14,8 @@ from netboot_site.errors import UnavailableError
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
 Process = subprocess.Popen[bytes]
+# setpriv(1): the kernel sends the signal to the program when its parent dies, and exec keeps that.
+TIED = ["setpriv", "--pdeathsig", "TERM", "--"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,14 @@ def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> NoR
         os.execvpe(argv[0], list(argv), dict(os.environ if env is None else env))  # noqa: S606, TID251
     except FileNotFoundError as error:
         raise UnavailableError(f"The program {argv[0]} is not installed on this host.") from error
+
+
+def start_tied(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a program that ends when we end, however that happens; its stdout gives all that it prints."""
+    return subprocess.Popen(TIED + list(argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def end(process_id: int) -> None:
+    """Ask a process to end; nothing if it has ended already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process_id, signal.SIGTERM)

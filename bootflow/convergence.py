@@ -1,0 +1,158 @@
+"""Makes dnsmasq and the boot loaders be what settings and rows say. Safe to run at any time."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from django.conf import settings
+
+from bootflow.adapters import Dnsmasq, LocalHost
+from bootflow.dnsmasq import (
+    ARM64_LOADER,
+    BIOS_LOADER,
+    UEFI_FALLBACK_LOADER,
+    UEFI_LOADER,
+    DhcpMode,
+    DnsmasqConfig,
+    ServedNetwork,
+    parse_pool,
+    render,
+)
+from bootflow.models import BootNetwork
+from bootflow.ports import BootHost, DhcpServer, ObservedDhcp
+from netboot_site.errors import OrchestratorError, ValidationError
+from netboot_site.heartbeat import beat
+
+logger = logging.getLogger(__name__)
+NEEDED_LOADERS = (BIOS_LOADER, UEFI_LOADER, UEFI_FALLBACK_LOADER)
+Prefixes = Mapping[tuple[str, IPv4Address], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Install:
+    """Put this configuration in place."""
+
+    config: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """End the running dnsmasq, so that it starts with the configuration in place."""
+
+
+Action = Install | Restart
+
+
+def plan(desired: str, observed: ObservedDhcp) -> list[Action]:
+    """What is to be done, in this order. Pure."""
+    if observed.config != desired:
+        return [Install(desired), Restart()]
+    if observed.process_id is not None and not observed.is_current:
+        return [Restart()]
+    return []
+
+
+def apply(actions: list[Action], server: DhcpServer) -> None:
+    """Carry the plan out. Raises ValidationError if dnsmasq refuses the configuration."""
+    for action in actions:
+        logger.info("dnsmasq: %s", type(action).__name__.lower())
+        match action:
+            case Install(config):
+                server.install(config)
+            case Restart():
+                server.restart()
+
+
+def desired_config(prefixes: Prefixes, *, has_arm64: bool) -> str:
+    """dnsmasq's configuration as settings and rows want it. Raises ValidationError."""
+    mode = _mode()
+    main = [] if mode == DhcpMode.OFF else [_main_network(mode, prefixes)]
+    further = [_further_network(row, prefixes) for row in BootNetwork.objects.order_by("interface")]
+    taken = {network.interface for network in main}
+    return render(
+        DnsmasqConfig(
+            networks=(*main, *(network for network in further if network.interface not in taken)),
+            http_port=settings.BOOT_HTTP_PORT,
+            folder=settings.DNSMASQ_PATH,
+            tftp_root=settings.TFTP_PATH,
+            authoritative=mode == DhcpMode.SERVER,
+            has_arm64=has_arm64,
+        )
+    )
+
+
+def converge(server: DhcpServer, host: BootHost) -> str:
+    """Look at everything, mend what differs, and return what troubles us (empty: nothing)."""
+    troubles = [_converge_loaders(host)]
+    try:
+        config = desired_config(host.prefix_lengths(), has_arm64=ARM64_LOADER in host.loader_sources())
+        apply(plan(config, server.observe()), server)
+    except OrchestratorError as error:
+        troubles.append(str(error))
+    return " ".join(filter(None, troubles))
+
+
+def converge_here() -> None:
+    """Converge this host, and say so to the health page."""
+    server = local_server()
+    trouble = converge(server, local_host())
+    beat("control", last_error=trouble)
+    observed = server.observe()
+    if observed.process_id is not None:
+        beat("dnsmasq", last_error=trouble)
+
+
+def local_server() -> Dnsmasq:
+    """This host's dnsmasq."""
+    return Dnsmasq(settings.DNSMASQ_PATH)
+
+
+def local_host() -> LocalHost:
+    """This host, with the folders that it serves boot loaders from."""
+    return LocalHost(tftp_path=settings.TFTP_PATH, http_path=settings.BOOT_FILES_PATH / "loaders")
+
+
+def _converge_loaders(host: BootHost) -> str:
+    """Copy what is missing or has changed; return what is not installed at all."""
+    sources = host.loader_sources()
+    missing = [name for name in NEEDED_LOADERS if name not in sources]
+    trouble = ""
+    if missing:
+        trouble = f"Boot loaders are missing ({', '.join(missing)}): install the Debian package ipxe."
+    try:
+        for name in host.stale_loaders():
+            host.copy_loader(name)
+    except OrchestratorError as error:
+        trouble = f"{trouble} {error}".strip()
+    return trouble
+
+
+def _mode() -> DhcpMode:
+    try:
+        return DhcpMode(settings.DHCP_MODE)
+    except ValueError as error:
+        raise ValidationError(f"DHCP_MODE is proxy, server or off, not {settings.DHCP_MODE!r}.") from error
+
+
+def _main_network(mode: DhcpMode, prefixes: Prefixes) -> ServedNetwork:
+    address = _address(settings.BOOT_ADDRESS, "BOOT_ADDRESS")
+    pool = parse_pool(settings.DHCP_RANGE) if mode == DhcpMode.SERVER else None
+    interface = settings.BOOT_INTERFACE
+    return ServedNetwork(interface, address, mode, prefixes.get((interface, address)), pool)
+
+
+def _further_network(row: BootNetwork, prefixes: Prefixes) -> ServedNetwork:
+    address = _address(row.address, f"the address of the network {row.interface}")
+    pool = IPv4Address(row.first_address), IPv4Address(row.last_address)
+    length = prefixes.get((row.interface, address), row.prefix_length)
+    return ServedNetwork(row.interface, address, DhcpMode.SERVER, length, pool)
+
+
+def _address(text: str, what: str) -> IPv4Address:
+    try:
+        return IPv4Address(text)
+    except ValueError as error:
+        raise ValidationError(f"{what} is to be an IPv4 address, not {text!r}.") from error

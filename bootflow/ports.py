@@ -1,0 +1,46 @@
+"""What bootflow needs of the daemons and of the host, whoever provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedDhcp:
+    """dnsmasq as it was seen: its configuration file, and the process that serves."""
+
+    config: str | None
+    process_id: int | None
+    is_current: bool  # the process was started with the configuration file that lies there now
+
+
+class DhcpServer(Protocol):
+    """DHCP, proxy DHCP and TFTP: dnsmasq."""
+
+    def observe(self) -> ObservedDhcp:
+        """How it is now."""
+
+    def install(self, config: str) -> None:
+        """Put a configuration in place for the next start; a refused one raises ValidationError."""
+
+    def restart(self) -> None:
+        """End the running process, which its supervisor starts again; nothing if none runs."""
+
+
+class BootHost(Protocol):
+    """The machine that we run on: its addresses, and the boot loaders that it has."""
+
+    def prefix_lengths(self) -> Mapping[tuple[str, IPv4Address], int]:
+        """How long the network prefix of each (interface, address) is."""
+
+    def loader_sources(self) -> Mapping[str, str]:
+        """Where each installed boot loader lies, by the name that we serve it under."""
+
+    def stale_loaders(self) -> list[str]:
+        """The served names that are missing or differ from what is installed."""
+
+    def copy_loader(self, name: str) -> None:
+        """Serve the installed boot loader under its name, whole or not at all. Raises UnavailableError."""

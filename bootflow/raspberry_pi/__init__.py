@@ -1,0 +1,1 @@
+"""Raspberry Pis: how they are told from PCs, and what their firmware reads."""

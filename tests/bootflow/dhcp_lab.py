@@ -1,0 +1,209 @@
+"""A wire in two network namespaces: our dnsmasq at one end, byte-level clients at the other."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scapy.layers.dhcp import BOOTP, DHCP
+from scapy.layers.inet import IP, UDP
+from scapy.layers.l2 import Ether
+
+CLONE_NEWNET = 0x40000000  # sched.h
+LIBC = ctypes.CDLL(None, use_errno=True)
+SERVER = "10.66.0.1"
+CLIENT = "10.66.0.50"
+BROADCAST = "ff:ff:ff:ff:ff:ff"
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, timeout=20)
+
+
+def packet_socket(namespace: str, interface: str) -> socket.socket:
+    """A raw socket inside the namespace; only the thread that opens it goes there."""
+    made: list[socket.socket] = []
+
+    def inside() -> None:
+        with Path("/run/netns", namespace).open() as place:
+            if LIBC.setns(place.fileno(), CLONE_NEWNET) != 0:
+                raise OSError(ctypes.get_errno(), "setns")
+        made.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)))
+        made[0].bind((interface, 3))
+
+    thread = threading.Thread(target=inside)
+    thread.start()
+    thread.join()
+    return made[0]
+
+
+@dataclass
+class Answer:
+    """What a DHCP answer says."""
+
+    file: str
+    siaddr: str
+    yiaddr: str
+    options: dict[int, bytes]
+    raw: bytes = field(repr=False)
+
+    @property
+    def vendor_class(self) -> bytes:
+        return self.options.get(60, b"")
+
+    @property
+    def boot_name(self) -> str:
+        return self.file or self.options.get(67, b"").rstrip(b"\0").decode()
+
+
+def tlv_options(data: bytes) -> dict[int, bytes]:
+    """DHCP options as they stand on the wire (RFC 2132, section 2)."""
+    options: dict[int, bytes] = {}
+    at = 0
+    while at < len(data) and data[at] != 255:
+        if data[at] == 0:
+            at += 1
+            continue
+        length = data[at + 1]
+        options[data[at]] = options.get(data[at], b"") + data[at + 2 : at + 2 + length]
+        at += 2 + length
+    return options
+
+
+@dataclass(frozen=True)
+class Client:
+    """One machine's firmware: what it says of itself."""
+
+    mac: str = "52:54:00:00:00:01"
+    vendor_class: str = ""
+    architecture: int | None = None
+    user_class: bytes = b""
+    machine_id: bytes = b""
+    features: bytes = b""  # option 175
+
+    def options(self, message_type: int) -> list[object]:
+        found: list[object] = [("message-type", message_type)]
+        if self.vendor_class:
+            found.append((60, self.vendor_class.encode()))
+        if self.architecture is not None:
+            found += [(93, self.architecture.to_bytes(2, "big")), (94, b"\x01\x02\x01")]
+        if self.user_class:
+            found.append((77, self.user_class))
+        if self.machine_id:
+            found.append((97, self.machine_id))
+        if self.features:
+            found.append((175, self.features))
+        return [*found, (55, bytes([1, 3, 43, 54, 60, 66, 67, 128, 129, 175]))]
+
+
+class Wire:
+    """Asks dnsmasq as a client would."""
+
+    def __init__(self, namespace: str, interface: str) -> None:
+        self.socket = packet_socket(namespace, interface)
+
+    def send(self, client: Client, message_type: int, *, port: int = 67, to: str = "255.255.255.255",
+             ciaddr: str = "0.0.0.0", extra: tuple[object, ...] = ()) -> int:  # fmt: skip
+        xid = uuid.uuid4().int & 0xFFFFFFFF
+        hardware = bytes.fromhex(client.mac.replace(":", ""))
+        packet = (
+            Ether(src=client.mac, dst=BROADCAST)
+            / IP(src=ciaddr, dst=to)
+            / UDP(sport=68 if port == 67 else 4011, dport=port)
+            / BOOTP(chaddr=hardware, xid=xid, ciaddr=ciaddr, flags=0x8000)
+            / DHCP(options=[*client.options(message_type), *extra, "end"])
+        )
+        self.socket.send(bytes(packet))
+        return xid
+
+    def receive(self, xid: int, seconds: float = 2.5) -> Answer | None:
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.socket.settimeout(left)
+            try:
+                frame = Ether(self.socket.recv(4096))
+            except TimeoutError:
+                return None
+            if BOOTP in frame and frame[BOOTP].op == 2 and frame[BOOTP].xid == xid:
+                return self._answer(bytes(frame[UDP].payload))
+        return None
+
+    @staticmethod
+    def _answer(raw: bytes) -> Answer:
+        header = BOOTP(raw[:240])
+        return Answer(
+            header.file.rstrip(b"\0").decode(), header.siaddr, header.yiaddr, tlv_options(raw[240:]), raw
+        )
+
+    def discover(self, client: Client, seconds: float = 2.5) -> Answer | None:
+        return self.receive(self.send(client, 1), seconds)
+
+    def request(self, client: Client, address: str) -> Answer | None:
+        extra = ((50, socket.inet_aton(address)), (54, socket.inet_aton(SERVER)))
+        return self.receive(self.send(client, 3, extra=extra))
+
+    def boot_server(self, client: Client, item: bytes = b"") -> Answer | None:
+        """The exchange with port 4011 that UEFI and PXE clients of a proxy hold; `item` is option 43's."""
+        extra = ((43, item),) if item else ()
+        return self.receive(self.send(client, 3, port=4011, to=SERVER, ciaddr=CLIENT, extra=extra))
+
+    def close(self) -> None:
+        self.socket.close()
+
+
+@dataclass
+class Lab:
+    """The two ends; every name is this process's own."""
+
+    server: str
+    client: str
+    wire: Wire
+
+    def inside(self, *words: str) -> list[str]:
+        return ["ip", "netns", "exec", self.server, *words]
+
+
+@contextlib.contextmanager
+def lab() -> Iterator[Lab]:
+    """The wire, with 10.66.0.1 on `nbserver` and 10.66.0.50 on `nbclient`."""
+    tail = f"{os.getpid()}-{uuid.uuid4().hex[:4]}"
+    server, client = f"nb-rec-s{tail}", f"nb-rec-c{tail}"
+    for name in (server, client):
+        ip("netns", "add", name)
+    try:
+        ip(
+            "-n",
+            server,
+            "link",
+            "add",
+            "nbserver",
+            "type",
+            "veth",
+            "peer",
+            "name",
+            "nbclient",
+            "netns",
+            client,
+        )
+        for name, link, address in ((server, "nbserver", SERVER), (client, "nbclient", CLIENT)):
+            ip("-n", name, "link", "set", "lo", "up")
+            ip("-n", name, "address", "add", f"{address}/24", "dev", link)
+            ip("-n", name, "link", "set", link, "up")
+        yield Lab(server, client, Wire(client, "nbclient"))
+    finally:
+        for name in (server, client):
+            ip("netns", "delete", name)
+
+
+def real_dnsmasq_is_here() -> bool:
+    return os.geteuid() == 0 and shutil.which("dnsmasq") is not None and shutil.which("ip") is not None
