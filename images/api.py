@@ -112,4 +112,5 @@ def list_storage(request: HttpRequest) -> list[StorageOut]:
 
 
 def _bytes(size_gb: float) -> int:
-    return math.ceil(size_gb * GIB)
+    """As whole bytes. Far above what the service takes it is cut off, before a float overflows."""
+    return math.ceil(min(size_gb, 1e9) * GIB)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,13 @@ from django.http import HttpResponse
 from django.test import Client
 
 from netboot_site.auth import create_token
+from tests.images.tgtd import Namespace, Tgtd
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Django's own hasher takes a third of a second for each person, on purpose."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
@@ -80,3 +88,19 @@ def real_program_counts(passed: Iterable[pytest.TestReport]) -> str:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(real_program_counts(terminalreporter.stats.get("passed", [])))
+
+
+@pytest.fixture(scope="session")
+def namespace() -> Iterator[Namespace]:
+    if os.geteuid() != 0:
+        pytest.skip("a network namespace needs root")
+    made = Namespace()
+    yield made
+    made.remove()
+
+
+@pytest.fixture
+def tgtd(namespace: Namespace) -> Iterator[Tgtd]:
+    daemon = Tgtd(namespace)
+    yield daemon
+    daemon.remove()

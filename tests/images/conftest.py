@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from images.convergence.round import converge_node
 from images.models import Export, Image, StorageNode
 from netboot_site.formats import GIB
 from tests.images.fakes import FakeTargetServer
-from tests.images.tgtd import PORTAL_ADDRESS, Initiator, Namespace, Tgtd
+from tests.images.tgtd import PORTAL_ADDRESS, Initiator, Namespace
 
 
 @pytest.fixture(autouse=True)
@@ -59,22 +58,6 @@ def server() -> FakeTargetServer:
 def converge(node: StorageNode, server: FakeTargetServer) -> Callable[[], None]:
     """One round against the fake."""
     return lambda: converge_node(node, server)
-
-
-@pytest.fixture(scope="session")
-def namespace() -> Iterator[Namespace]:
-    if os.geteuid() != 0:
-        pytest.skip("a network namespace needs root")
-    made = Namespace()
-    yield made
-    made.remove()
-
-
-@pytest.fixture
-def tgtd(namespace: Namespace) -> Iterator[Tgtd]:
-    daemon = Tgtd(namespace)
-    yield daemon
-    daemon.remove()
 
 
 @pytest.fixture
