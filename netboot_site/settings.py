@@ -244,6 +244,6 @@ LOGGING = {
     "loggers": {
         # A line for each round of each converger, every second, would bury everything else.
         name: {"level": "WARNING"}
-        for name in ("celery.app.trace", "celery.beat", "celery.worker.strategy")
+        for name in ("celery.app.trace", "celery.beat", "celery.worker.strategy", "celery.worker.request")
     },
 }

@@ -48,6 +48,12 @@ def end_orphans(group: int) -> None:
         time.sleep(0.05)
 
 
+def remove_stale_socket(argv: list[str]) -> None:
+    """granian refuses a socket file that is there already, as a killed one leaves it."""
+    if "--uds" in argv:
+        Path(argv[argv.index("--uds") + 1]).unlink(missing_ok=True)
+
+
 def main() -> None:
     """Clean up after the earlier run, then become the program."""
     note, argv = Path(sys.argv[1]), sys.argv[2:]
@@ -56,6 +62,7 @@ def main() -> None:
         # A program that cannot start is tried once a second for as long as it takes.
         if time.time() - note.stat().st_mtime < RESTART_PAUSE_SECONDS:
             time.sleep(RESTART_PAUSE_SECONDS)
+    remove_stale_socket(argv)
     note.write_text(str(os.getpid()))
     os.execvp(argv[0], argv)  # noqa: S606  # an argv list, no shell
 

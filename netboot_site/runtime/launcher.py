@@ -31,7 +31,7 @@ from netboot_site.runtime import (
 
 Say = Callable[[str], None]
 _LOG_CHECK_SECONDS = 30.0
-_SILENT_YET = ("worker-control", "worker-storage")  # their converging tasks send no heartbeat yet
+_SILENT_YET = ("worker-control",)  # its converging task sends no heartbeat yet
 _KEY_BYTES, _PASSWORD_BYTES = 50, 12
 
 

@@ -59,7 +59,7 @@ class Program:
 
 def _granian(socket: Path, application: str, *, workers: int, threads: int) -> list[str]:
     options = [
-        "--interface", "wsgi", "--uds", str(socket), "--uds-permissions", "666",
+        "--interface", "wsgi", "--uds", str(socket), "--uds-permissions", "0666",
         "--workers", str(workers), "--blocking-threads", str(threads), "--no-ws", "--http", "1",
         "--log-level", "warning", "--respawn-failed-workers", "--workers-kill-timeout", "5",
     ]  # fmt: skip

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +35,43 @@ def test_the_boot_port_carries_boot_endpoints_alone(orchestrator: Instance) -> N
         assert answer.status == 404, f"{path}: {answer.status}"
         assert "html" not in answer.headers["content-type"], path
     assert orchestrator.http("GET", "/boot/boot.ipxe", port=8080).text.startswith("#!ipxe")
+
+
+@pytest.mark.parametrize(
+    "program",
+    ["postgres", "redis", "web", "boot", "storage-http", "worker-control", "worker-storage", "beat",
+     "recorder", "tgtd", "nginx", "dnsmasq"],
+)  # fmt: skip
+def test_a_killed_program_comes_back(orchestrator: Instance, program: str) -> None:
+    assert program in orchestrator.programs(), f"{program} is not run at all"
+    killed = orchestrator.kill(program)
+    wait_for(lambda: orchestrator.pid(program) != killed and running(orchestrator.pid(program)), 30)
+    orchestrator.wait_until_healthy(30)
+    groups = {os.getpgid(pid) for pid in orchestrator.processes()}
+    assert killed not in groups, f"{program} left processes of its former life"
+
+
+def test_its_processes_stay_within_a_gibibyte(orchestrator: Instance) -> None:
+    orchestrator.wait_until_healthy()
+    sizes = {command: pss_kib(pid) for pid, command in orchestrator.processes().items()}
+    assert sum(sizes.values()) < 1024**2, sizes
+
+
+def running(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+def pss_kib(pid: int) -> int:
+    """Its share of memory: pages that processes share are divided among them."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def wait_for(what: Callable[[], bool], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s"
+        time.sleep(0.1)
