@@ -31,7 +31,6 @@ from netboot_site.runtime import (
 
 Say = Callable[[str], None]
 _LOG_CHECK_SECONDS = 30.0
-_SILENT_YET = ("worker-control",)  # its converging task sends no heartbeat yet
 _KEY_BYTES, _PASSWORD_BYTES = 50, 12
 
 
@@ -109,7 +108,7 @@ def environment(plan: Plan) -> dict[str, str]:
         "SECRET_KEY": key,
         "BOOT_INTERFACE": plan.endpoint.interface,
         "BOOT_ADDRESS": plan.endpoint.address,
-        "EXPECTED_SERVICES": ",".join(p.name for p in plan.programs if p.name not in _SILENT_YET),
+        "EXPECTED_SERVICES": ",".join(program.name for program in plan.programs),
         "PYTHONDONTWRITEBYTECODE": "1",  # the code is not theirs to write beside
     }
 
