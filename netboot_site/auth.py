@@ -14,6 +14,7 @@ from ninja.errors import HttpError
 from ninja.security import HttpBearer, SessionAuth
 
 from netboot_site.models import ApiToken
+from netboot_site.roles import may_write
 
 TOKEN_BYTES = 32
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -32,11 +33,6 @@ def create_token(*, user: User, name: str, scope: str, token: str = "") -> tuple
         user=user, name=name, scope=scope, prefix=text[:4], digest=token_digest(text)
     )
     return row, text
-
-
-def may_write(user: AbstractBaseUser) -> bool:
-    """Staff are operators and may change things; every other account only looks."""
-    return bool(getattr(user, "is_staff", False))
 
 
 def _refuse_writing(request: HttpRequest) -> None:

@@ -1,13 +1,21 @@
 """Every address of the site (DESIGN.md, section 8)."""
 
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth.views import LoginView, LogoutView
+from django.urls import include, path
 
 from bootflow.firmware_urls import firmware_patterns
+from netboot_site import dashboard
 from netboot_site.api import api
 
 urlpatterns = [
     *firmware_patterns,
+    path("", dashboard.index, name="dashboard"),
+    path("dashboard/live/", dashboard.live, name="dashboard-live"),
+    path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
+    path("logout/", LogoutView.as_view(), name="logout"),
+    path("", include("bootflow.urls")),
+    path("", include("images.urls")),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

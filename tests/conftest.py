@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpResponse
-from django.test import Client
+from django.test import Client, override_settings
 
 from netboot_site.auth import create_token
 from tests.images.tgtd import Namespace, Tgtd
@@ -104,3 +105,11 @@ def tgtd(namespace: Namespace) -> Iterator[Tgtd]:
     daemon = Tgtd(namespace)
     yield daemon
     daemon.remove()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_static_files() -> Iterator[None]:
+    """Pages are tested without collecting static files first; one test collects them for real."""
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}):
+        yield

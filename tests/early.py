@@ -9,6 +9,7 @@ import atexit
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -73,7 +74,8 @@ def start_postgres(data_path: Path) -> None:
         [*user, str(POSTGRES_BIN / "postgres"), "-D", str(cluster), *map(str, options)],
         stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
-    atexit.register(lambda: (server.terminate(), server.wait(20)))
+    # SIGINT: PostgreSQL's fast shutdown, which does not wait for the clients to leave.
+    atexit.register(lambda: (server.send_signal(signal.SIGINT), server.wait(20)))
     _wait_for(sockets / ".s.PGSQL.5432", server)
 
 

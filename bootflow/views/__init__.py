@@ -1,0 +1,1 @@
+"""Pages of devices, boots, kernel sets and installers."""

@@ -1,0 +1,57 @@
+"""Pages of boots: the list, and one boot from its first packet to its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.safestring import SafeString
+
+from bootflow.models import Boot, Outcome
+from bootflow.overview import first_times, named, search_boots, tracked
+from bootflow.timeline import bars_of, marks_of, ticks_of
+from netboot_site.pages import live_answer, live_fragment, page_of
+
+OUTCOMES = [("", "All outcomes"), ("running", "In progress"), *Outcome.choices[1:]]
+EVENTS_SHOWN = 500
+
+
+def boot_list(request: HttpRequest) -> HttpResponse:
+    """All boots, newest first."""
+    text, outcome = request.GET.get("q", "").strip(), request.GET.get("outcome", "")
+    page = page_of(request, search_boots(text=text, outcome=outcome))
+    context = {"page": page, "rows": tracked(page), "q": text, "outcome": outcome, "outcomes": OUTCOMES}
+    return render(request, "boots/list.html", context)
+
+
+def boot_detail(request: HttpRequest, boot_id: int) -> HttpResponse:
+    """One boot: its time line, its events, and how it ended."""
+    boot = get_object_or_404(named(Boot.objects.all()), pk=boot_id)
+    return render(request, "boots/detail.html", {"boot": boot, "live": _fragment(request, boot)})
+
+
+def boot_live(request: HttpRequest, boot_id: int) -> HttpResponse:
+    """The part of it that grows."""
+    boot = get_object_or_404(named(Boot.objects.all()), pk=boot_id)
+    return live_answer(request, _fragment(request, boot))
+
+
+def _fragment(request: HttpRequest, boot: Boot) -> SafeString:
+    running = boot.finished_at is None
+    return live_fragment(
+        request, "boots/live.html", _context(boot), url=f"/boots/{boot.pk}/live/", busy=running
+    )
+
+
+def _context(boot: Boot) -> dict[str, Any]:
+    # A boot in progress is drawn to its last event: so the picture changes only when something happened.
+    until = boot.finished_at or max(boot.last_event_at, boot.started_at)
+    marks = marks_of(boot, first_times([boot]).get(boot.pk, {}))
+    total = (until - boot.started_at).total_seconds()
+    events = list(boot.events.all()[:EVENTS_SHOWN])
+    return {
+        "boot": boot, "marks": marks, "bars": bars_of(boot, marks, until),
+        "ticks": ticks_of(total) if total > 0 else [], "total": total, "events": events,
+        "server_seconds": sum(float(event.facts.get("seconds") or 0) for event in events),
+    }  # fmt: skip

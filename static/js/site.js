@@ -1,0 +1,106 @@
+// What the server cannot do: counting seconds, quiet polling, the dialog, the colours. Pages work without it.
+(() => {
+  "use strict";
+  const all = (selector, root = document) => root.querySelectorAll(selector);
+
+  // --- Times ---------------------------------------------------------------------------------------------
+  const spans = [[86400, "d", 3600, "h"], [3600, "h", 60, "min"], [60, "min", 1, "s"]];
+  const words = (seconds) => {
+    for (const [unit, name, smaller, smallerName] of spans) {
+      if (seconds < unit) continue;
+      const rest = Math.floor((seconds % unit) / smaller);
+      return `${Math.floor(seconds / unit)} ${name}` + (rest ? ` ${rest} ${smallerName}` : "");
+    }
+    return `${Math.floor(seconds)} s`;
+  };
+  const secondsSince = (text) => Math.max(0, (Date.now() - Date.parse(text)) / 1000);
+  const ago = (seconds) => {
+    if (seconds < 5) return "just now";
+    const [unit, name] = seconds < 60 ? [1, "s"] : seconds < 3600 ? [60, "min"] : seconds < 172800 ? [3600, "h"] : [86400, "d"];
+    return `${Math.floor(seconds / unit)} ${name} ago`;
+  };
+  const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
+  const tick = () => {
+    all("[data-since]").forEach((element) => write(element, words(secondsSince(element.dataset.since))));
+    all("time[data-relative]").forEach((element) => write(element, ago(secondsSince(element.dateTime))));
+  };
+  setInterval(() => { if (!document.hidden) tick(); }, 1000);
+
+  // --- Live parts: nothing is asked while nobody looks ----------------------------------------------------
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (document.hidden && event.target.matches("[data-live]")) event.preventDefault();
+  });
+  const wake = () => all("[data-live]").forEach((element) => window.htmx.trigger(element, "wake"));
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { tick(); wake(); } });
+  document.addEventListener("htmx:afterSettle", tick);
+  const connection = (lost) => document.documentElement.classList.toggle("lost", lost);
+  document.addEventListener("htmx:sendError", () => connection(true));
+  document.addEventListener("htmx:timeout", () => connection(true));
+  document.addEventListener("htmx:responseError", (event) => connection(event.detail.xhr.status >= 500));
+  document.addEventListener("htmx:afterOnLoad", () => connection(false));
+
+  // --- The dialog that forms open in ----------------------------------------------------------------------
+  const dialog = document.getElementById("dialog");
+  document.addEventListener("htmx:afterSwap", (event) => {
+    if (event.detail.target.id !== "dialog-body") return;
+    if (!dialog.open) dialog.showModal();
+    narrow(dialog);
+    dialog.querySelector(".is-invalid, [autofocus], input:not([type=hidden])")?.focus();
+  });
+  document.addEventListener("saved", (event) => {
+    if (dialog?.open) dialog.close();
+    toast(event.detail.message);
+    wake();
+  });
+  const toast = (text) => {
+    const note = document.createElement("div");
+    note.className = "toast-note";
+    note.setAttribute("role", "status");
+    note.textContent = text;
+    document.getElementById("toasts").append(note);
+    setTimeout(() => note.remove(), 6000);
+  };
+
+  // --- Images that fit the chosen type ----------------------------------------------------------------------
+  const narrow = (root) => all("select[data-narrows]", root).forEach((type) => {
+    const images = type.form.elements[type.dataset.narrows];
+    if (!images) return;
+    for (const group of all("optgroup", images)) {
+      const fits = !group.dataset.type || !type.value || group.dataset.type === type.value;
+      group.hidden = group.disabled = !fits;
+      if (!fits && group.contains(images.selectedOptions[0])) images.value = "";
+    }
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("select[data-narrows]")) narrow(document);
+    if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
+  });
+
+  // --- Buttons ----------------------------------------------------------------------------------------------
+  const buttons = {
+    theme: () => window.toggleTheme(),
+    close: () => dialog.close(),
+    copy: async (button) => {
+      const source = document.getElementById(button.dataset.from);
+      getSelection().selectAllChildren(source);
+      try { await navigator.clipboard.writeText(source.textContent.trim()); } catch { document.execCommand("copy"); }
+      toast("Copied");
+    },
+  };
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("[data-does]");
+    if (button) buttons[button.dataset.does](button);
+    for (const menu of all("details.menu[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") all("details.menu[open]").forEach((menu) => { menu.open = false; });
+    if (event.key === "/" && !event.target.matches("input, textarea, select")) {
+      const search = document.querySelector("input[type=search]");
+      if (search) { event.preventDefault(); search.focus(); }
+    }
+  });
+  narrow(document);
+  tick();
+})();

@@ -1,0 +1,20 @@
+// Loaded before the page is drawn, so that it never flashes in the wrong colours.
+(() => {
+  "use strict";
+  const root = document.documentElement;
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const stored = () => {
+    try { return localStorage.getItem("theme"); } catch { return null; }
+  };
+  const show = () => {
+    root.dataset.bsTheme = stored() || (system.matches ? "dark" : "light");
+  };
+  window.toggleTheme = () => {
+    const next = root.dataset.bsTheme === "dark" ? "light" : "dark";
+    try { localStorage.setItem("theme", next); } catch { /* private window: this page only */ }
+    root.dataset.bsTheme = next;
+  };
+  system.addEventListener("change", show);
+  root.classList.add("js");
+  show();
+})();

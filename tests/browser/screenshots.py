@@ -1,0 +1,98 @@
+"""`python -m tests.browser.screenshots [NAME...]`: pictures of the real pages of a believable lab."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import django
+
+import tests.early  # noqa: F401  # a database of its own, before Django's settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "netboot_site.settings")
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop runs in this thread
+django.setup()
+
+from django.conf import settings  # noqa: E402
+from django.contrib.staticfiles.handlers import StaticFilesHandler  # noqa: E402
+from django.db import connection  # noqa: E402
+from django.test import override_settings  # noqa: E402
+from django.test.testcases import LiveServerThread  # noqa: E402
+from playwright.sync_api import Browser, Page  # noqa: E402
+
+from bootflow.models import Boot, Outcome  # noqa: E402
+from tests.browser.believable import PASSWORD, fill, mac_of  # noqa: E402
+from tests.browser.chromium import chromium, sign_in  # noqa: E402
+
+FOLDER = Path(settings.BASE_PATH) / "docs" / "screenshots"
+DESKTOP = {"width": 1360, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@contextmanager
+def site() -> Iterator[str]:
+    """The site on a free port, over a database of its own."""
+    connection.creation.create_test_db(verbosity=0)
+    plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+    with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}, ALLOWED_HOSTS=["*"]):
+        fill()
+        server = LiveServerThread("127.0.0.1", StaticFilesHandler)
+        server.start()
+        server.is_ready.wait(20)
+        if server.error:
+            raise server.error
+        try:
+            yield f"http://127.0.0.1:{server.port}"
+        finally:
+            server.terminate()
+
+
+def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
+    """Name -> address, window and colours, asked for when rows are there."""
+    boot = Boot.objects.filter(outcome=Outcome.OK).first()
+    assert boot is not None
+    return {
+        "dashboard": lambda: ("/", DESKTOP, "light"),
+        "dashboard-dark": lambda: ("/", DESKTOP, "dark"),
+        "phone": lambda: ("/", PHONE, "light"),
+        "devices": lambda: ("/devices/", DESKTOP, "light"),
+        "device": lambda: (f"/devices/{mac_of(4)}/", DESKTOP, "light"),
+        "image": lambda: ("/images/lab1-02-disk/", DESKTOP, "light"),
+        "images": lambda: ("/images/", DESKTOP, "light"),
+        "boot": lambda: (f"/boots/{boot.pk}/", DESKTOP, "light"),
+        "boots": lambda: ("/boots/", DESKTOP, "light"),
+        "login": lambda: ("/login/", DESKTOP, "light"),
+    }
+
+
+def shoot(browser: Browser, base: str, name: str, path: str, window: dict[str, int], colours: str) -> None:
+    """One picture."""
+    page = browser.new_page(viewport=window, color_scheme=colours)  # type: ignore[arg-type]
+    if path != "/login/":
+        sign_in(page, base, "admin", PASSWORD)
+    page.goto(base + path)
+    page.wait_for_timeout(400)
+    save(page, FOLDER / f"{name}.png")
+    page.close()
+
+
+def save(page: Page, path: Path) -> None:
+    """The whole page, as a file of a size that a repository can bear."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=path, full_page=True, animations="disabled")
+    sys.stdout.write(f"{path.name} {path.stat().st_size}\n")
+
+
+def main(names: list[str]) -> None:
+    """All pictures, or those named."""
+    with site() as base, chromium() as browser:
+        for name, where in shots().items():
+            if not names or name in names:
+                shoot(browser, base, name, *where())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
