@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
-from pydantic import Field
 
 from bootflow.firmware import answer_check_in, view
 from bootflow.models import Boot
@@ -14,7 +13,7 @@ from bootflow.schemas import BootOut, boot_out
 from devices.services import get_device
 
 router = Router()
-Limit = Query[Annotated[int, Field(ge=0, le=1000)]]
+Limit = Annotated[int, Query(ge=0, le=1000)]
 
 
 @router.get("/boot/check-in", auth=None, response={200: dict[str, Any], 422: dict[str, Any]})

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
-from pydantic import Field
 
 from bootflow.api.devices import shown
 from bootflow.schemas import ApproveIn, DeviceOut, UnknownDeviceOut
@@ -21,8 +20,8 @@ router = Router()
 def list_unknown_devices(
     request: HttpRequest,
     response: HttpResponse,
-    limit: Query[Annotated[int, Field(ge=0, le=10_000)]] = 1000,
-    offset: Query[Annotated[int, Field(ge=0, le=10_000_000)]] = 0,
+    limit: Annotated[int, Query(ge=0, le=10_000)] = 1000,
+    offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> list[Device]:
     """Devices that asked to boot and are not enrolled, the last seen first."""
     rows = Device.objects.discovered().order_by("-last_seen_at", "mac")
