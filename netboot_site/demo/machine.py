@@ -101,7 +101,7 @@ class Machine:
             *("-machine", "q35,accel=tcg,graphics=off", "-cpu", "max", "-m", str(MEMORY_MIB), "-smp", "1"),
             *("-vga", "none", "-serial", f"file:{self.console_path}"),
             *("-netdev", f"tap,id=wire,ifname={hardware.tap},script=no,downscript=no"),
-            *("-device", f"virtio-net-pci,netdev=wire,mac={hardware.mac},bootindex=1"),
+            *("-device", f"virtio-net-pci,netdev=wire,mac={hardware.mac},bootindex=1{self._card_firmware()}"),
             *("-boot", "order=n,reboot-timeout=1000", "-qmp", f"unix:{self._qmp_path},server=on,wait=off"),
             *(
                 "-smbios",
@@ -109,6 +109,10 @@ class Machine:
             ),
             *self._firmware_argv(),
         ]
+
+    def _card_firmware(self) -> str:
+        """A BIOS PC boots by its card's iPXE; UEFI firmware has a PXE client of its own, and asks by TFTP."""
+        return ",romfile=" if self.hardware.firmware == "uefi" else ""
 
     def _firmware_argv(self) -> list[str]:
         if self.hardware.firmware != "uefi":

@@ -65,10 +65,10 @@ class Namespace:
         if address:
             self.ip("address", "add", address, "dev", BRIDGE)
 
-    def add_tap(self, name: str) -> None:
+    def add_tap(self, name: str, *, bridge: str = BRIDGE) -> None:
         """A network card's socket on the wire."""
         self.ip("tuntap", "add", "dev", name, "mode", "tap")
-        self.ip("link", "set", name, "master", BRIDGE, "up")
+        self.ip("link", "set", name, "master", bridge, "up")
 
 
 def add_cable(namespace: Namespace, inside: str, outside: str, other: Namespace | None, address: str) -> None:
@@ -85,15 +85,19 @@ def add_cable(namespace: Namespace, inside: str, outside: str, other: Namespace 
 def remove_interface(name: str, namespace: Namespace | None = None) -> None:
     """Remove an interface of ours, if it is there."""
     enter = ["-n", namespace.name] if namespace else []
-    if run(["ip", *enter, "link", "show", "dev", name]).exit_code == 0:
-        _ip(*enter, "link", "delete", "dev", name)
+    # It may go by itself in this very moment: the kernel clears a removed namespace a little later.
+    done = run(["ip", *enter, "link", "delete", "dev", name])
+    if done.exit_code != 0 and run(["ip", *enter, "link", "show", "dev", name]).exit_code == 0:
+        raise _failure(done)
 
 
 def _ip(*words: str) -> Completed:
     done = run(["ip", *words])
     if done.exit_code != 0:
-        reason = done.stderr.strip() or "no reason given"
-        raise UnavailableError(
-            f"The private network could not be made: `ip {' '.join(words)}` says: {reason}"
-        )
+        raise _failure(done)
     return done
+
+
+def _failure(done: Completed) -> UnavailableError:
+    reason = done.stderr.strip() or "no reason given"
+    return UnavailableError(f"The private network could not be made: `{' '.join(done.argv)}` says: {reason}")

@@ -40,6 +40,12 @@ def test_only_the_uefi_pc_has_firmware_of_its_own(tmp_path: Path) -> None:
     assert str(tmp_path) in flash[1]
 
 
+def test_the_uefi_pc_asks_by_its_own_pxe_client_and_not_by_the_card_s_ipxe(tmp_path: Path) -> None:
+    card = "virtio-net-pci,netdev=wire,"
+    found = [word for word in machine(tmp_path, firmware="uefi").argv() if word.startswith(card)]
+    assert [word.endswith(",romfile=") for word in found] == [True]
+
+
 def test_a_pc_that_was_never_switched_on_has_an_empty_console(tmp_path: Path) -> None:
     assert machine(tmp_path).console() == ""
     assert not machine(tmp_path).is_on

@@ -9,17 +9,18 @@ import pytest
 
 from netboot_site.demo.netns import Namespace, add_cable, remove_interface
 from netboot_site.errors import UnavailableError
-from netboot_site.system import start
+from netboot_site.system import run, start
 
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 and not os.environ.get("CI"), reason="network namespaces need root"
 )
 pytestmark = needs_root
+OWN = os.getpid()  # two runs of the suite on one machine do not meet
 
 
 @pytest.fixture
 def namespace() -> Iterator[Namespace]:
-    made = Namespace("nbtest-netns")
+    made = Namespace(f"nbtest{OWN}")
     made.create()
     yield made
     made.remove()
@@ -33,6 +34,8 @@ def test_only_names_of_ours_are_touched() -> None:
 def test_a_namespace_is_made_afresh_and_what_a_crash_left_in_it_ends(namespace: Namespace) -> None:
     namespace.add_bridge()
     left_over = start(namespace.argv("sleep", "600"))
+    while left_over.pid not in namespace.pids():
+        assert left_over.poll() is None
     namespace.create()
     assert left_over.wait(5) == -9
     assert "br0" not in namespace.ip("-brief", "link").stdout
@@ -46,11 +49,11 @@ def test_removing_twice_is_no_error(namespace: Namespace) -> None:
 
 
 def test_a_cable_carries_packets_between_two_namespaces(namespace: Namespace) -> None:
-    other = Namespace("nbtest-other")
+    other = Namespace(f"nbother{OWN}")
     other.create()
     try:
         namespace.add_bridge(address="10.254.200.1/24")
-        add_cable(namespace, "nbcable0", "nbcable1", other, "10.254.200.2/24")
+        add_cable(namespace, "nbcable0", f"nba{OWN}", other, "10.254.200.2/24")
         answer = namespace.run("/bin/busybox", "ping", "-c", "1", "-W", "5", "10.254.200.2")
         assert answer.exit_code == 0, answer.stdout
     finally:
@@ -58,11 +61,14 @@ def test_a_cable_carries_packets_between_two_namespaces(namespace: Namespace) ->
 
 
 def test_a_cable_to_this_machine_is_gone_with_its_namespace(namespace: Namespace) -> None:
+    outside = f"nbb{OWN}"
     namespace.add_bridge()
     for _ in range(2):  # the second one replaces the first
-        add_cable(namespace, "nbcable2", "nbcable3", None, "10.254.201.1/24")
-        remove_interface("nbcable2", namespace)
-    remove_interface("nbcable3")
+        add_cable(namespace, "nbcable2", outside, None, "10.254.201.1/24")
+    assert f"{outside}@" in run(["ip", "-brief", "link"]).stdout
+    namespace.remove()
+    remove_interface(outside)
+    assert f"{outside}@" not in run(["ip", "-brief", "link"]).stdout
 
 
 def test_a_card_is_plugged_into_the_wire(namespace: Namespace) -> None:
