@@ -12,7 +12,7 @@ from psycopg import Cursor
 from psycopg.types.json import Jsonb
 
 from bootflow.decision import APPROVAL_WAIT_SECONDS, ASK_AGAIN_SECONDS, Situation
-from bootflow.statements import CHECK_IN, NOTE
+from bootflow.statements import CHECK_IN, DISCOVER, FIRST_SCRIPT, NEXT_SCRIPT, NOTE
 from netboot_site.formats import mac_hex
 
 DISCOVERED_LIMIT = 10_000  # rows of unknown machines: who is beyond gets its script, and leaves no row
@@ -45,11 +45,24 @@ class Secret:
 
 def check_in(asking: Asking) -> tuple[Situation, Secret | None]:
     """Read what decides, record the question, and return both what was read and the disk's CHAP account."""
-    plan, username, password = execute(CHECK_IN, _parameters(asking))
-    secret = Secret(username, password) if username and asking.identity else None
-    return Situation.from_facts(
-        asking.mac, json.loads(plan)
-    ), secret  # Django's connections give JSON as text
+    parameters = _parameters(asking)
+    statement = _statement(asking)
+    plan, secret = _read(execute(statement, parameters), asking)
+    if "state" not in plan and execute(DISCOVER, parameters):
+        plan, secret = _read(execute(statement, parameters), asking)  # once in a machine's life
+    return Situation.from_facts(asking.mac, plan), secret
+
+
+def _statement(asking: Asking) -> str:
+    if asking.kind != "script":
+        return CHECK_IN
+    return NEXT_SCRIPT if asking.retry else FIRST_SCRIPT
+
+
+def _read(row: tuple[str, str | None, str | None], asking: Asking) -> tuple[dict[str, Any], Secret | None]:
+    text, username, password = row  # Django's connections give JSON as text
+    secret = Secret(username, password) if username and password and asking.identity else None
+    return json.loads(text), secret
 
 
 def note(*, mac: str, stage: str, kind: str, detail: str = "", facts: dict[str, Any] | None = None) -> None:
@@ -84,7 +97,6 @@ def _parameters(asking: Asking) -> dict[str, Any]:
         "serial": asking.serial,
         "facts": Jsonb(asking.facts),
         "retry": asking.retry,
-        "fresh": asking.kind == "script" and asking.retry == 0,
         "identity": asking.identity,
         "gave_up": asking.retry * ASK_AGAIN_SECONDS >= APPROVAL_WAIT_SECONDS,
         "limit": DISCOVERED_LIMIT,

@@ -168,14 +168,28 @@ def peer_address(real_ip: str, remote: str) -> str:
         return ""
 
 
-def view(answer: Callable[[str, str], Answer]) -> Callable[[HttpRequest], HttpResponse]:
+def refused_method() -> Answer:
+    """Boot endpoints are only read."""
+    return Answer("Only GET is understood.\n", status=405)
+
+
+# Each address with what answers it: the views of firmware_urls.py and the boot process (wsgi.py) share it.
+ANSWERS: dict[str, Callable[[str, str], Answer]] = {
+    "/boot/boot.ipxe": answer_first_script,
+    "/boot/script": answer_script,
+    "/boot/report": answer_report,
+    "/boot/online": answer_online,
+    "/api/v1/boot/check-in": answer_check_in,
+}
+
+
+def view(answer: Callable[[str, str], Answer]) -> Callable[..., HttpResponse]:
     """A Django view around an answer."""
 
-    def respond(request: HttpRequest) -> HttpResponse:
+    def respond(request: HttpRequest, elsewhere: str = "") -> HttpResponse:
         if request.method not in ("GET", "HEAD"):
-            return HttpResponse(
-                "Only GET is understood.\n", ipxe.CONTENT_TYPE, 405, headers={"Allow": "GET, HEAD"}
-            )
+            made = refused_method()
+            return HttpResponse(made.body, made.content_type, made.status, headers={"Allow": "GET, HEAD"})
         address = peer_address(request.META.get("HTTP_X_REAL_IP", ""), request.META.get("REMOTE_ADDR", ""))
         made = answer(request.META.get("QUERY_STRING", ""), address)
         return HttpResponse(made.body, made.content_type, made.status)

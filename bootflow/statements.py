@@ -1,36 +1,17 @@
-"""The SQL of a check-in. One statement each, so that a boot costs one round trip and one commit.
+"""The SQL of a check-in: what decides is read, and that the machine asked is recorded, in one statement.
 
-Its cost does not grow with the number of devices: every table is reached by a unique index.
+Its cost does not grow with the number of devices, since every table is reached by a unique index. psycopg
+remembers its analysis of a statement of up to 4,096 characters only: so they are short, and on one line.
 """
 
-CHECK_IN = """
-WITH found AS (
-    SELECT id, state, name, device_type, facts FROM devices_device WHERE mac = %(mac)s::text
-), discovered AS (
-    -- Two first questions of one machine at once meet in the unique index: one row, no error.
-    INSERT INTO devices_device (
-        mac, name, serial, device_type, architecture, firmware, state, facts,
-        first_seen_at, last_seen_at, created_at, updated_at)
-    SELECT %(mac)s::text, '', %(serial)s::text, coalesce(nullif(%(device_type)s::text, ''), 'x64'),
-        %(architecture)s::text, %(firmware)s::text, 'discovered', %(facts)s::jsonb, now(), now(), now(), now()
-    WHERE NOT EXISTS (SELECT FROM found)
-        AND NOT EXISTS (
-            SELECT FROM devices_device WHERE state = 'discovered' OFFSET %(limit)s::bigint - 1)
-    ON CONFLICT (mac) DO UPDATE SET last_seen_at = excluded.last_seen_at
-    RETURNING id, device_type
-), seen AS (
-    UPDATE devices_device SET
-        last_seen_at = now(),
-        first_seen_at = coalesce(first_seen_at, now()),
-        facts = facts || %(facts)s::jsonb,
-        serial = coalesce(nullif(%(serial)s::text, ''), serial),
-        architecture = coalesce(nullif(%(architecture)s::text, ''), architecture),
-        firmware = coalesce(nullif(%(firmware)s::text, ''), firmware)
-    WHERE id = (SELECT id FROM found)
-), plan AS (
+from __future__ import annotations
+
+# A Situation (decision.py) as JSON; the recorder keeps it with the event. Secrets stand beside it, not in it.
+_PLAN = """
+plan AS (
     SELECT export.chap_username, export.chap_secret, jsonb_strip_nulls(jsonb_build_object(
-        'state', coalesce(found.state, (SELECT 'discovered' FROM discovered)),
-        'name', coalesce(nullif(found.name, ''), found.facts ->> 'product', %(facts)s::jsonb ->> 'product'),
+        'state', found.state,
+        'name', coalesce(nullif(found.name, ''), found.facts ->> 'product'),
         'device_type', coalesce(found.device_type, nullif(%(device_type)s::text, '')),
         'kernel_set', coalesce(
             planned.kernel_set_id, (SELECT name FROM bootflow_kernelset WHERE is_default), 'default'),
@@ -66,34 +47,96 @@ WITH found AS (
     LEFT JOIN bootflow_bootplan AS planned ON planned.device_id = found.id
     LEFT JOIN bootflow_installer AS installer
         ON installer.name = planned.boot_once_installer_id AND planned.boot_once = 'installer'
-), closed AS (
-    -- A first script request after a disk or an installer was reached: the machine has been powered on again.
+)"""
+
+_FOUND = """
+WITH found AS (
+    SELECT id, state, name, device_type, facts FROM devices_device WHERE mac = %(mac)s::text
+)"""
+
+_SEEN = """
+seen AS (
+    UPDATE devices_device SET last_seen_at = now(), first_seen_at = coalesce(first_seen_at, now())
+    WHERE id = (SELECT id FROM found)
+)"""
+
+# What it told of itself.
+_DESCRIBED = """
+seen AS (
+    UPDATE devices_device SET
+        last_seen_at = now(),
+        first_seen_at = coalesce(first_seen_at, now()),
+        facts = facts || %(facts)s::jsonb,
+        serial = coalesce(nullif(%(serial)s::text, ''), serial),
+        architecture = coalesce(nullif(%(architecture)s::text, ''), architecture),
+        firmware = coalesce(nullif(%(firmware)s::text, ''), firmware)
+    WHERE id = (SELECT id FROM found)
+)"""
+
+# A first script request after a disk or an installer was reached: the machine has been powered on again.
+_CLOSED = """
+closed AS (
     UPDATE bootflow_boot SET finished_at = now(), outcome = 'failed',
         reason = 'Powered on again before its operating system was seen.'
-    WHERE mac = %(mac)s::text AND finished_at IS NULL
-        AND stage IN ('installer', 'iscsi', 'os') AND %(fresh)s::boolean
+    WHERE mac = %(mac)s::text AND finished_at IS NULL AND stage IN ('installer', 'iscsi', 'os')
     RETURNING id
-), open_boot AS (
+)"""
+
+_OPEN_BOOT = """
+open_boot AS (
     INSERT INTO bootflow_boot (mac, started_at, last_event_at, stage, outcome, reason)
-    SELECT %(mac)s::text, now(), now(), 'script', '', '' FROM (SELECT count(*) FROM closed) AS closed_first
-    WHERE EXISTS (SELECT FROM found) OR EXISTS (SELECT FROM discovered)
+    SELECT %(mac)s::text, now(), now(), 'script', '', '' FROM found
     ON CONFLICT (mac) WHERE finished_at IS NULL DO UPDATE SET
         last_event_at = excluded.last_event_at,
         stage = CASE WHEN bootflow_boot.stage IN ('firmware', 'dhcp', 'tftp')
             THEN excluded.stage ELSE bootflow_boot.stage END
     RETURNING id
-), event AS (
-    -- A machine that waits asks every few seconds, for days: a row only when it is told something new.
+)"""
+_OPEN_BOOT_AFTER_CLOSING = _OPEN_BOOT.replace(
+    "FROM found", "FROM found, (SELECT count(*) FROM closed) AS first"
+)
+
+_EVENT = """
+event AS (
     INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
     SELECT open_boot.id, now(), 'script', %(kind)s::text, '', jsonb_build_object(
         'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer)
     FROM open_boot, plan
-    WHERE %(retry)s::integer = 0 OR plan.plan IS DISTINCT FROM (
+)"""
+
+# A machine that waits asks every few seconds, for days: a row only when it is told something new.
+_EVENT_IF_NEW = """
+event AS (
+    INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
+    SELECT open_boot.id, now(), 'script', %(kind)s::text, '', jsonb_build_object(
+        'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer)
+    FROM open_boot, plan
+    WHERE plan.plan IS DISTINCT FROM (
         SELECT last.facts -> 'plan' FROM bootflow_bootevent AS last
         WHERE last.boot_id = open_boot.id AND last.kind = %(kind)s::text
         ORDER BY last.at DESC, last.id DESC LIMIT 1)
-)
-SELECT plan, chap_username, chap_secret FROM plan
+)"""
+
+
+def _one_line(*parts: str) -> str:
+    statement = ",".join(parts) + " SELECT plan, chap_username, chap_secret FROM plan"  # noqa: S608
+    return " ".join(statement.split())
+
+
+CHECK_IN = _one_line(_FOUND, _SEEN, _PLAN, _OPEN_BOOT, _EVENT)
+FIRST_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN, _CLOSED, _OPEN_BOOT_AFTER_CLOSING, _EVENT)
+NEXT_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN, _OPEN_BOOT, _EVENT_IF_NEW)
+
+# A machine that nobody has heard of. Two first questions at once meet in the unique index: one row, no error.
+DISCOVER = """
+INSERT INTO devices_device (
+    mac, name, serial, device_type, architecture, firmware, state, facts,
+    first_seen_at, last_seen_at, created_at, updated_at)
+SELECT %(mac)s::text, '', %(serial)s::text, coalesce(nullif(%(device_type)s::text, ''), 'x64'),
+    %(architecture)s::text, %(firmware)s::text, 'discovered', %(facts)s::jsonb, now(), now(), now(), now()
+WHERE NOT EXISTS (SELECT FROM devices_device WHERE state = 'discovered' OFFSET %(limit)s::bigint - 1)
+ON CONFLICT (mac) DO UPDATE SET last_seen_at = excluded.last_seen_at
+RETURNING id
 """
 
 # What a machine reports while it boots, or from its operating system. Strangers have no boot, so no row.

@@ -1,8 +1,13 @@
-"""WSGI entry of the boot endpoints."""
+"""WSGI entry of the boot endpoints, straight to the answers: Django's handler costs as much as they do."""
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "netboot_site.boot_settings")  # noqa: TID251
-application = get_wsgi_application()
+# Set, not proposed: importing this package (its Celery application) has named the site's settings already.
+os.environ["DJANGO_SETTINGS_MODULE"] = "netboot_site.boot_settings"  # noqa: TID251
+django.setup()
+
+from bootflow.wsgi import application  # noqa: E402  # needs the settings
+
+__all__ = ["application"]
