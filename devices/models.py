@@ -35,7 +35,7 @@ class DeviceState(models.TextChoices):
 class Group(models.Model):
     """A room or any other set of devices."""
 
-    name = models.CharField(max_length=100, unique=True)
+    name = models.CharField(max_length=200, unique=True)
 
     class Meta:
         ordering = ["name"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from django.db import OperationalError
+from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 
@@ -60,3 +60,9 @@ def database_down(request: HttpRequest, error: OperationalError) -> HttpResponse
     return api.create_response(
         request, {"detail": "The database does not answer now; try again in a moment."}, status=503
     )
+
+
+@api.exception_handler(DataError)
+def does_not_fit(request: HttpRequest, error: DataError) -> HttpResponse:
+    """PostgreSQL cannot hold a value: the last net below the checks that name the field."""
+    return api.create_response(request, {"detail": "A value is too long or out of range."}, status=422)
