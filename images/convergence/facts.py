@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from images.models import ImageState
 from images.ports import Disk, ServerView, Target
@@ -52,9 +54,9 @@ class Wanted:
     @property
     def disk(self) -> Disk:
         """Its identity in the guest: the same wherever and whenever it is exported."""
-        digest = f"{fnv32(self.image_id):08x}"
-        long = len(self.image_id) > _SERIAL_LENGTH
-        serial = f"{self.image_id[:27]}.{digest}" if long else self.image_id
+        serial = self.image_id
+        if len(serial) > _SERIAL_LENGTH:
+            serial = f"{serial[:27]}.{zlib.crc32(serial.encode()):08x}"
         return Disk(self.path, "NETBOOT", self.image_id[:_PRODUCT_LENGTH], serial, serial)
 
     @property
@@ -82,7 +84,7 @@ class FilesSeen:
     anything: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Observed:
     """All that is. No server: it does not answer."""
 
@@ -91,16 +93,9 @@ class Observed:
 
     def target(self, iqn: str) -> Target | None:
         """The target of exactly that name."""
-        return self.targets().get(iqn)
+        return self.targets.get(iqn)
 
+    @cached_property
     def targets(self) -> Mapping[str, Target]:
         """All targets by name."""
         return {target.iqn: target for target in self.server.targets} if self.server else {}
-
-
-def fnv32(text: str) -> int:
-    """A number that belongs to a text, the same in each run (FNV-1a, 32 bits)."""
-    value = 2166136261
-    for byte in text.encode():
-        value = (value ^ byte) * 16777619 & 0xFFFFFFFF
-    return value

@@ -23,7 +23,7 @@ def folder(image_id: str) -> Path:
 
 def head_path(image_id: str, generation: int) -> Path:
     """The writable disk, of a given content."""
-    return folder(image_id) / f"head-{generation}.raw"
+    return Path(f"{settings.IMAGES_PATH}/{image_id}/head-{generation}.raw")
 
 
 def look(image_id: str, generation: int, *, thoroughly: bool) -> FilesSeen:

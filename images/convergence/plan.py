@@ -7,6 +7,7 @@ tgtd refuses, in one step, while somebody is logged in) and made anew. So nobody
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 
 from images.convergence.actions import (
@@ -27,7 +28,7 @@ from images.convergence.actions import (
     RemoveHead,
     SetReady,
 )
-from images.convergence.facts import LUN, Desired, FilesSeen, Observed, Wanted, fnv32
+from images.convergence.facts import LUN, Desired, FilesSeen, Observed, Wanted
 from images.models import ImageState
 from images.ports import Lun, ServerView, Target
 
@@ -42,7 +43,7 @@ def plan(desired: Desired, observed: Observed) -> tuple[Action, ...]:
     server = observed.server
     if server is None:
         return tuple(step for want in desired.images for step in _head(want, observed))
-    seen = observed.targets()
+    seen = observed.targets
     taken = {target.tid for target in server.targets}
     accounts = {want.access.chap_username for want in desired.images if want.access}
     steps: list[Action] = []
@@ -80,7 +81,7 @@ def tid_for(iqn: str, taken: set[int]) -> int:
 
     tgtd derives a disk's NAA name from it, so a number that moved would rename the disk in its guest.
     """
-    tid = fnv32(iqn) % _LARGEST_TID + 1
+    tid = zlib.crc32(iqn.encode()) % _LARGEST_TID + 1
     while tid in taken:
         tid = tid % _LARGEST_TID + 1
     taken.add(tid)
