@@ -235,6 +235,12 @@ CELERY_BEAT_SCHEDULE = {
     },
 }
 
+# --- History ------------------------------------------------------------------------------------------------
+
+BOOT_HISTORY_DAYS = 90
+BOOT_HISTORY_MAX = 100_000  # boots; the oldest go first
+DISCOVERED_DAYS = 30  # a machine that nobody approved and that has not asked since is forgotten
+
 # --- Logs ---------------------------------------------------------------------------------------------------
 
 LOGGING = {

@@ -1,0 +1,1 @@
+"""The flight recorder: what dnsmasq, nginx, the target server and machines themselves say becomes boots."""

@@ -1,0 +1,104 @@
+"""Writes sightings into boots. Within the transaction that also moves the log's position."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from bootflow.models import Boot, BootEvent, Outcome, Stage
+from bootflow.recorder.place import STAGE_ORDER, OpenBoot, Place, place
+from bootflow.recorder.sighting import Sighting
+
+EVENTS_PER_BOOT_MAX = 300  # what a machine that asks for ever can make of one boot
+DETAIL_LENGTH = 500
+POWERED_ON_AGAIN = "Powered on again before its operating system was seen."
+# Whoever sees the first sign makes the boot: a script request may have done so since we looked.
+_OPEN = """
+INSERT INTO bootflow_boot (mac, started_at, last_event_at, stage, outcome, reason)
+VALUES (%s, %s, %s, %s, '', '')
+ON CONFLICT (mac) WHERE finished_at IS NULL DO UPDATE SET
+    started_at = least(bootflow_boot.started_at, excluded.started_at)
+RETURNING id
+"""
+
+
+def write(sightings: Iterable[Sighting]) -> None:
+    """Put each sighting, whose MAC is known, where it belongs."""
+    for sighting in sightings:
+        write_one(sighting)
+
+
+def write_one(sighting: Sighting) -> Boot | None:
+    """Put a sighting into the open boot, into a new one, or nowhere."""
+    boot = Boot.objects.select_for_update().filter(mac=sighting.mac, finished_at=None).first()
+    where = place(_view(boot), sighting)
+    if where is Place.IGNORE:
+        return None
+    if where is Place.START or boot is None:
+        boot = _start(sighting, boot)
+    add_event(boot, sighting)
+    return boot
+
+
+def add_event(boot: Boot, sighting: Sighting) -> None:
+    """Note an event, or count one more of its like, and move the boot on."""
+    like = boot.events.filter(
+        kind=sighting.kind, stage=sighting.stage, detail=sighting.detail[:DETAIL_LENGTH]
+    )
+    before = like.order_by("-at").first()
+    if before is not None:
+        _count_again(before, sighting)
+    elif boot.events.count() < EVENTS_PER_BOOT_MAX:
+        BootEvent.objects.create(
+            boot=boot, at=sighting.at, stage=sighting.stage, kind=sighting.kind,
+            detail=sighting.detail[:DETAIL_LENGTH], facts=dict(sighting.facts),
+        )  # fmt: skip
+    _move_on(boot, sighting.at, sighting.stage)
+
+
+def close(boot: Boot, at: datetime, outcome: str, reason: str) -> None:
+    """End a boot."""
+    boot.finished_at, boot.outcome, boot.reason = max(at, boot.started_at), outcome, reason
+    boot.save(update_fields=["finished_at", "outcome", "reason"])
+
+
+def _view(boot: Boot | None) -> OpenBoot | None:
+    if boot is None:
+        return None
+    scripted = boot.events.filter(stage=Stage.SCRIPT).order_by("at").values_list("at", flat=True).first()
+    return OpenBoot(boot.stage, boot.last_event_at, scripted)
+
+
+def _start(sighting: Sighting, old: Boot | None) -> Boot:
+    """A new boot; what the open one has seen after its end was the new one's."""
+    later: list[BootEvent] = []
+    if old is not None:
+        later = list(old.events.filter(at__gt=sighting.at))
+        again = old.outcome == Outcome.RUNNING
+        outcome, reason = (Outcome.FAILED, POWERED_ON_AGAIN) if again else (old.outcome, old.reason)
+        close(old, sighting.at, outcome, reason)
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN, [sighting.mac, sighting.at, sighting.at, sighting.stage])
+        (found,) = cursor.fetchone()
+    boot = Boot.objects.select_for_update().get(pk=found)
+    for event in later:
+        BootEvent.objects.filter(pk=event.pk).update(boot=boot)
+        _move_on(boot, event.at, event.stage)
+    return boot
+
+
+def _move_on(boot: Boot, at: datetime, stage: str) -> None:
+    boot.started_at, boot.last_event_at = min(boot.started_at, at), max(boot.last_event_at, at)
+    if STAGE_ORDER[stage] > STAGE_ORDER[boot.stage]:
+        boot.stage = stage
+    boot.save(update_fields=["started_at", "last_event_at", "stage"])
+
+
+def _count_again(event: BootEvent, sighting: Sighting) -> None:
+    facts: Mapping[str, Any] = {**event.facts, "xid": sighting.facts.get("xid")}
+    count = int(event.facts.get("count", 1)) + 1
+    event.facts = {**facts, "count": count, "last_at": sighting.at.isoformat()}
+    event.save(update_fields=["facts"])

@@ -1,0 +1,90 @@
+"""Logins to targets, as the storage workers observed them, put into boots.
+
+The loader logs in first. When the same initiator name logs in again, the operating system has taken its disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Q
+
+from bootflow.models import Boot, BootEvent, Stage
+from bootflow.recorder.ledger import add_event, write_one
+from bootflow.recorder.sighting import Sighting, Sign
+from images.models import Session
+
+LOGIN, TAKEOVER, AGAIN, LOGOUT = "login", "takeover", "login-again", "logout"
+# A row may be committed a little after its time; what has its event already is left out.
+LOOK_BACK = timedelta(minutes=2)
+
+
+def mac_of(initiator_name: str) -> str:
+    """The device of an initiator name that we gave; empty for a stranger's."""
+    digits = initiator_name.removeprefix(f"{settings.IQN_PREFIX}:device.")
+    if digits == initiator_name or len(digits) != 12:
+        return ""
+    return ":".join(digits[i : i + 2] for i in range(0, 12, 2))
+
+
+def write_sessions(since: datetime) -> None:
+    """Note logins and log-outs since a time that have no event yet."""
+    recent = Session.objects.filter(Q(started_at__gte=since) | Q(ended_at__gte=since))
+    sessions = [s for s in recent.order_by("started_at", "id") if mac_of(s.initiator_name)]
+    known = _known([session.pk for session in sessions])
+    for session in sessions:
+        if (session.pk, False) not in known and session.started_at >= since:
+            _write_login(session)
+        if session.ended_at is not None and (session.pk, True) not in known:
+            _write_logout(session, session.ended_at)
+
+
+def _known(sessions: Iterable[int]) -> set[tuple[int, bool]]:
+    """Which of these sessions have their login and their log-out among the events."""
+    rows = BootEvent.objects.filter(
+        kind__in=[LOGIN, TAKEOVER, AGAIN, LOGOUT], facts__session__in=list(sessions)
+    ).values_list("facts__session", "kind")
+    return {(session, kind == LOGOUT) for session, kind in rows}
+
+
+def _write_login(session: Session) -> None:
+    mac = mac_of(session.initiator_name)
+    boot = Boot.objects.filter(mac=mac, finished_at=None).first()
+    if boot is None:
+        _write_again(session, mac)
+        return
+    earlier = boot.events.filter(kind__in=[LOGIN, TAKEOVER]).values_list("facts__address", flat=True)
+    kind, stage = (TAKEOVER, Stage.OS) if earlier else (LOGIN, Stage.ISCSI)
+    who = "The operating system took over" if earlier else "The loader logged in to"
+    write_one(_sighting(session, session.started_at, mac, stage, kind, f"{who} its disk {_disk(session)}."))
+
+
+def _write_again(session: Session, mac: str) -> None:
+    """A machine that runs has logged in anew, after a pause of the network or of the target server."""
+    boot = Boot.objects.filter(mac=mac).order_by("-started_at", "-id").first()
+    if boot is not None and boot.finished_at is not None and session.started_at >= boot.finished_at:
+        detail = f"Logged in to its disk {_disk(session)} again."
+        add_event(boot, _sighting(session, session.started_at, mac, Stage.OS, AGAIN, detail))
+
+
+def _write_logout(session: Session, ended_at: datetime) -> None:
+    login = (
+        BootEvent.objects.filter(kind__in=[LOGIN, TAKEOVER, AGAIN], facts__session=session.pk)
+        .select_related("boot")
+        .first()
+    )
+    if login is not None:
+        detail = f"Logged out from its disk {_disk(session)}."
+        mac = login.boot.mac
+        add_event(login.boot, _sighting(session, ended_at, mac, login.stage, LOGOUT, detail))
+
+
+def _disk(session: Session) -> str:
+    return session.image_id or session.iqn
+
+
+def _sighting(session: Session, at: datetime, mac: str, stage: str, kind: str, detail: str) -> Sighting:
+    facts = {"session": session.pk, "address": session.address}
+    return Sighting(at, stage, kind, detail, Sign.PART, mac, session.address or "", facts)

@@ -1,0 +1,114 @@
+"""The recorder's rounds over what goes on: verdicts, boot once, discovered Pis, and the bounds of history."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.utils import timezone
+
+from bootflow.models import Boot, BootEvent, BootOnce, BootPlan, Outcome, Stage
+from bootflow.recorder.judge import Seen, Verdict, judge
+from bootflow.services import spend_boot_once
+from devices.models import Device, DeviceState, DeviceType, Firmware
+
+DELETE_STEP = 500
+_REACHED = (Stage.INSTALLER, Stage.ISCSI, Stage.OS)
+_SETTLED = timedelta(
+    seconds=10
+)  # a menu or a local boot that was told is taken, unless the machine asks again
+
+
+def judge_open_boots() -> None:
+    """Judge every boot that goes on, and write what has changed."""
+    boots = list(Boot.objects.filter(finished_at=None))
+    events: dict[int, list[BootEvent]] = defaultdict(list)
+    for event in BootEvent.objects.filter(boot__in=boots).order_by("at", "id"):
+        events[event.boot_id].append(event)
+    for boot in boots:
+        if events[boot.pk]:
+            _judge_one(boot, events[boot.pk], timezone.now())
+
+
+def _judge_one(boot: Boot, events: list[BootEvent], now: datetime) -> None:
+    seen = [Seen(e.at, e.stage, e.kind, e.detail, e.facts) for e in events]
+    verdict = judge(
+        seen, now, mac=boot.mac, http_port=settings.BOOT_HTTP_PORT, last_event_at=boot.last_event_at
+    )
+    with transaction.atomic():
+        _apply(boot, verdict)
+        if _is_spent(boot, verdict, events, now):
+            _spend(boot, verdict, now)
+
+
+def _apply(boot: Boot, verdict: Verdict) -> None:
+    told = (boot.stage, boot.outcome, boot.reason, boot.finished_at)
+    if told != (verdict.stage, verdict.outcome, verdict.reason, verdict.finished_at):
+        # Only while nothing has come since we looked: a script request moves the boot on by itself.
+        Boot.objects.filter(pk=boot.pk, finished_at=None, last_event_at=boot.last_event_at).update(
+            stage=verdict.stage,
+            outcome=verdict.outcome,
+            reason=verdict.reason,
+            finished_at=verdict.finished_at,
+        )
+
+
+def _is_spent(boot: Boot, verdict: Verdict, events: list[BootEvent], now: datetime) -> bool:
+    """Whether this boot did what boot once asked for: reached disk or installer, took menu or local disk."""
+    asked = [e for e in events if e.kind == "script" and e.facts.get("plan", {}).get("boot_once")]
+    if not asked or any(e.kind == "boot-once-spent" for e in events):
+        return False
+    settled = verdict.outcome in (Outcome.LOCAL, Outcome.MENU) and now - boot.last_event_at > _SETTLED
+    return verdict.stage in _REACHED or settled
+
+
+def _spend(boot: Boot, verdict: Verdict, now: datetime) -> None:
+    if BootPlan.objects.filter(device__mac=boot.mac).exclude(boot_once=BootOnce.NONE).exists():
+        spend_boot_once(mac=boot.mac)
+    BootEvent.objects.create(
+        boot=boot, at=now, stage=verdict.stage, kind="boot-once-spent",
+        detail="The next boot goes as planned: boot once is spent.",
+    )  # fmt: skip
+
+
+def discover_pis() -> None:
+    """A Raspberry Pi that has asked for its boot files is shown, though it never speaks HTTP."""
+    asked = BootEvent.objects.filter(boot__finished_at=None, facts__client="rpi")
+    for boot in Boot.objects.filter(pk__in=asked.values("boot")).exclude(
+        mac__in=Device.objects.values("mac")
+    ):
+        Device.objects.bulk_create(
+            [
+                Device(
+                    mac=boot.mac, device_type=DeviceType.RASPI, firmware=Firmware.RASPBERRY_PI,
+                    state=DeviceState.DISCOVERED, first_seen_at=boot.started_at,
+                    last_seen_at=boot.last_event_at,
+                )
+            ],
+            ignore_conflicts=True,
+        )  # fmt: skip
+
+
+def trim_history() -> None:
+    """Delete a few of the oldest boots and forgotten devices beyond the bounds; the next round goes on."""
+    now = timezone.now()
+    old = now - timedelta(days=settings.BOOT_HISTORY_DAYS)
+    ended = Boot.objects.exclude(finished_at=None).order_by("started_at", "id")
+    doomed = list(ended.filter(started_at__lt=old).values_list("pk", flat=True)[:DELETE_STEP])
+    surplus = _boots_estimate() - settings.BOOT_HISTORY_MAX
+    if surplus > 0:
+        doomed += list(ended.values_list("pk", flat=True)[: min(surplus, DELETE_STEP)])
+    Boot.objects.filter(pk__in=doomed).delete()
+    gone = now - timedelta(days=settings.DISCOVERED_DAYS)
+    forgotten = Device.objects.discovered().filter(last_seen_at__lt=gone).values_list("pk", flat=True)
+    Device.objects.filter(pk__in=list(forgotten[:DELETE_STEP]), state=DeviceState.DISCOVERED).delete()
+
+
+def _boots_estimate() -> int:
+    """How many boots there are; counted exactly only where the planner's guess is near the bound."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE relname = 'bootflow_boot'")
+        (guess,) = cursor.fetchone()
+    return int(guess) if 0 <= guess < settings.BOOT_HISTORY_MAX // 2 else Boot.objects.count()
