@@ -34,7 +34,7 @@ def parse_query(text: str) -> dict[str, str]:
     for pair in octets.split(b"&"):
         name, _, value = pair.partition(b"=")
         if value and (key := name.decode("latin-1")) not in fields:
-            fields[key] = clean(unquote_to_bytes(value.replace(b"+", b" ")).decode(errors="replace"))
+            fields[key] = clean(unquote_to_bytes(value).decode(errors="replace"))
     return fields
 
 

@@ -268,7 +268,7 @@ def _await_approval(server: Server, now: Situation, decision: AwaitApproval) -> 
     return _script(
         server.query,
         "echo",
-        "echo This device is not enrolled. Approve it in the dashboard, and it boots by itself.",
+        "echo This device is not enrolled. Approve it in the dashboard: it then boots.",
         say(f"Name: {decision.name or 'it told none'}"),
         say(f"Address: {now.mac}"),
         say(f"Code: {decision.code}"),

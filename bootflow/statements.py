@@ -56,7 +56,9 @@ WITH found AS (
 
 _SEEN = """
 seen AS (
-    UPDATE devices_device SET last_seen_at = now(), first_seen_at = coalesce(first_seen_at, now())
+    UPDATE devices_device SET
+        last_seen_at = statement_timestamp(),
+        first_seen_at = coalesce(first_seen_at, statement_timestamp())
     WHERE id = (SELECT id FROM found)
 )"""
 
@@ -64,8 +66,8 @@ seen AS (
 _DESCRIBED = """
 seen AS (
     UPDATE devices_device SET
-        last_seen_at = now(),
-        first_seen_at = coalesce(first_seen_at, now()),
+        last_seen_at = statement_timestamp(),
+        first_seen_at = coalesce(first_seen_at, statement_timestamp()),
         facts = facts || %(facts)s::jsonb,
         serial = coalesce(nullif(%(serial)s::text, ''), serial),
         architecture = coalesce(nullif(%(architecture)s::text, ''), architecture),
@@ -76,7 +78,7 @@ seen AS (
 # A first script request after a disk or an installer was reached: the machine has been powered on again.
 _CLOSED = """
 closed AS (
-    UPDATE bootflow_boot SET finished_at = now(), outcome = 'failed',
+    UPDATE bootflow_boot SET finished_at = statement_timestamp(), outcome = 'failed',
         reason = 'Powered on again before its operating system was seen.'
     WHERE mac = %(mac)s::text AND finished_at IS NULL AND stage IN ('installer', 'iscsi', 'os')
     RETURNING id
@@ -85,7 +87,7 @@ closed AS (
 _OPEN_BOOT = """
 open_boot AS (
     INSERT INTO bootflow_boot (mac, started_at, last_event_at, stage, outcome, reason)
-    SELECT %(mac)s::text, now(), now(), 'script', '', '' FROM found
+    SELECT %(mac)s::text, statement_timestamp(), statement_timestamp(), 'script', '', '' FROM found
     ON CONFLICT (mac) WHERE finished_at IS NULL DO UPDATE SET
         last_event_at = excluded.last_event_at,
         stage = CASE WHEN bootflow_boot.stage IN ('firmware', 'dhcp', 'tftp')
@@ -99,7 +101,7 @@ _OPEN_BOOT_AFTER_CLOSING = _OPEN_BOOT.replace(
 _EVENT = """
 event AS (
     INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
-    SELECT open_boot.id, now(), 'script', %(kind)s::text, '', jsonb_build_object(
+    SELECT open_boot.id, statement_timestamp(), 'script', %(kind)s::text, '', jsonb_build_object(
         'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer)
     FROM open_boot, plan
 )"""
@@ -108,7 +110,7 @@ event AS (
 _EVENT_IF_NEW = """
 event AS (
     INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
-    SELECT open_boot.id, now(), 'script', %(kind)s::text, '', jsonb_build_object(
+    SELECT open_boot.id, statement_timestamp(), 'script', %(kind)s::text, '', jsonb_build_object(
         'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer)
     FROM open_boot, plan
     WHERE plan.plan IS DISTINCT FROM (
@@ -133,7 +135,8 @@ INSERT INTO devices_device (
     mac, name, serial, device_type, architecture, firmware, state, facts,
     first_seen_at, last_seen_at, created_at, updated_at)
 SELECT %(mac)s::text, '', %(serial)s::text, coalesce(nullif(%(device_type)s::text, ''), 'x64'),
-    %(architecture)s::text, %(firmware)s::text, 'discovered', %(facts)s::jsonb, now(), now(), now(), now()
+    %(architecture)s::text, %(firmware)s::text, 'discovered', %(facts)s::jsonb,
+    statement_timestamp(), statement_timestamp(), statement_timestamp(), statement_timestamp()
 WHERE NOT EXISTS (SELECT FROM devices_device WHERE state = 'discovered' OFFSET %(limit)s::bigint - 1)
 ON CONFLICT (mac) DO UPDATE SET last_seen_at = excluded.last_seen_at
 RETURNING id
@@ -143,16 +146,18 @@ RETURNING id
 NOTE = """
 WITH latest AS (
     SELECT id FROM bootflow_boot
-    WHERE mac = %(mac)s::text AND (finished_at IS NULL OR finished_at > now() - interval '1 hour')
+    WHERE mac = %(mac)s::text
+        AND (finished_at IS NULL OR finished_at > statement_timestamp() - interval '1 hour')
     ORDER BY started_at DESC, id DESC LIMIT 1
 ), moved AS (
     UPDATE bootflow_boot SET
-        last_event_at = now(),
+        last_event_at = statement_timestamp(),
         stage = CASE WHEN %(stage)s::text = 'os' OR stage IN ('firmware', 'dhcp', 'tftp')
             THEN %(stage)s::text ELSE stage END
     WHERE id = (SELECT id FROM latest) AND finished_at IS NULL
 )
 INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
-SELECT id, now(), %(stage)s::text, %(kind)s::text, %(detail)s::text, %(facts)s::jsonb FROM latest
+SELECT id, statement_timestamp(), %(stage)s::text, %(kind)s::text, %(detail)s::text, %(facts)s::jsonb
+FROM latest
 RETURNING id
 """

@@ -24,16 +24,16 @@ _MEANINGS = {
 _WHAT = {
     "sanboot-failed": "The disk did not boot",
     "installer-failed": "The installer did not start",
-    "local": "The local disk was chosen.",
+    "local": "The local disk was chosen",
 }
-_NUMBER = re.compile(r"^(?:0x)?([0-9a-f]{8})$")
+_NUMBER = re.compile(r"^(?:0x)?([0-9a-f]{1,8})$")  # iPXE prints no leading zero
 
 
 def explain(event: str, error: str) -> str:
     """A sentence about what a script reported; `error` is iPXE's ${errno}."""
     what, number = _WHAT[event], _NUMBER.match(error.lower())
     if event == "local" or not number:
-        return what.rstrip(".") + "."
-    code = number.group(1)
+        return f"{what}."
+    code = number.group(1).zfill(8)
     meaning = _MEANINGS.get(int(code[:2], 16), "the boot loader gave no known reason")
     return f"{what}: {meaning} (iPXE error {code})."

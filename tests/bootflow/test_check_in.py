@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
+from bootflow import statements
 from bootflow.models import Boot, BootEvent, Installer
 from bootflow.services import set_boot_once, update_profile
 from devices.models import Device, DeviceState
@@ -122,3 +124,10 @@ def test_other_methods_are_refused_in_plain_text(device: Device) -> None:
     answer = Client().post(PATH, {"mac": MAC})
     assert answer.status_code == 405
     assert answer["Content-Type"].startswith("text/plain")
+
+
+@pytest.mark.parametrize("statement", [statements.CHECK_IN, statements.FIRST_SCRIPT, statements.NEXT_SCRIPT])
+def test_a_statement_is_short_enough_for_psycopg_to_remember_its_analysis(statement: str) -> None:
+    assert len(statement) <= MAX_CACHED_STATEMENT_LENGTH
+    assert "\n" not in statement
+    assert "--" not in statement
