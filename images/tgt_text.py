@@ -50,13 +50,15 @@ class Node:
 
 def parse_tree(text: str) -> list[Node]:
     """The lines of `text` as trees. Raises UnavailableError where a line stands at no level."""
+    if text and not text.endswith("\n"):
+        raise UnavailableError("The target server's list of targets was cut off.")
     root = Node("")
     path = [root]
-    for line in text.splitlines():
+    for line in text.split("\n")[:-1]:  # not splitlines(): a name may hold what Unicode calls a line's end
         level, rest = divmod(len(line) - len(line.lstrip(" ")), INDENT)
-        if rest or level >= len(path) or not line.strip():
+        if rest or level >= len(path) or not line.strip(" "):
             raise UnavailableError("The target server's list of targets cannot be read.")
-        node = Node(line.strip())
+        node = Node(line.strip(" "))
         path[level].below.append(node)
         path[level + 1 :] = [node]
     return root.below

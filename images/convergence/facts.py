@@ -65,13 +65,18 @@ class Wanted:
         return (self.size_bytes + 500_000) // 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Desired:
     """All that should be on this storage node."""
 
     prefix: str
     portal: str
     images: tuple[Wanted, ...] = ()
+
+    @cached_property
+    def device_names(self) -> Mapping[str, str]:
+        """What the pages call the devices of our exports, by initiator name."""
+        return {want.access.initiator_name: want.access.device for want in self.images if want.access}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,7 @@ class Observed:
 
     server: ServerView | None
     files: Mapping[str, FilesSeen]
+    strangers: Mapping[str, str] = field(default_factory=dict)  # devices logged in whose disk it is no longer
 
     def target(self, iqn: str) -> Target | None:
         """The target of exactly that name."""

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
 from django.utils import timezone
 
+from devices.models import Device
 from images.convergence import files
 from images.convergence.facts import Access, Desired, FilesSeen, Observed, Recorded, Wanted
 from images.models import ExportMode, Image, ImageState, StorageNode
-from images.ports import TargetServer
+from images.ports import ServerView, TargetServer
 from images.tgt import portal_text
 from netboot_site.errors import UnavailableError
 from netboot_site.formats import mac_hex
@@ -60,9 +63,24 @@ def observe(desired: Desired, server: TargetServer) -> tuple[Observed, str]:
     """What is, and why the server is not part of it, if it does not answer."""
     seen = {want.image_id: look(want) for want in desired.images}
     try:
-        return Observed(server.observe(), seen), ""
+        view = server.observe()
+        return Observed(view, seen, _strangers(desired, view)), ""
     except UnavailableError as error:
         return Observed(None, seen), str(error)
+
+
+def _strangers(desired: Desired, view: ServerView) -> Mapping[str, str]:
+    """Names of devices that are logged in without an export; without any of those it costs nothing."""
+    here = f"{desired.prefix}:device."
+    names = {login.initiator_name for target in view.targets for login in target.logins}
+    macs = {
+        name: ":".join(re.findall("..", name.removeprefix(here)))
+        for name in names - desired.device_names.keys() if name.startswith(here)
+    }  # fmt: skip
+    if not macs:
+        return {}
+    found = dict(Device.objects.filter(mac__in=macs.values()).values_list("mac", "name"))
+    return {name: found.get(mac) or mac for name, mac in macs.items()}
 
 
 def look(want: Wanted) -> FilesSeen:

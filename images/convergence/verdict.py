@@ -30,13 +30,13 @@ def judge(
     """The verdict on one image."""
     target = observed.target(want.iqn)
     seen = observed.files.get(want.image_id, NO_FILES)
-    waiting = _waits_for(want, target, desired)
+    waiting = _waits_for(want, target, desired, observed)
     error = errors.get(want.image_id, "")
     if want.state == ImageState.DELETING:
         gone = observed.server is not None and target is None and not seen.anything
         return Verdict(want.state, waiting or error or server_error, gone=gone)
-    state = _state(want, seen, error)
     why = error or _damage(want, seen)
+    state = _state(want, seen, why)
     if want.access is None:
         why = why or waiting
     export_state, export_error = _export(want, desired, observed, waiting or why or server_error)
@@ -79,11 +79,11 @@ def _export(want: Wanted, desired: Desired, observed: Observed, why: str) -> tup
     return ExportState.READY, ""
 
 
-def _waits_for(want: Wanted, target: Target | None, desired: Desired) -> str:
+def _waits_for(want: Wanted, target: Target | None, desired: Desired, observed: Observed) -> str:
     """`waiting for lab1-07 to log out`, if a change waits for that."""
     going = want.state == ImageState.DELETING and target is not None and target.logins
     if target is None or not (going or blocked(want, target)):
         return ""
-    names = {each.access.initiator_name: each.access.device for each in desired.images if each.access}
+    names = {**observed.strangers, **desired.device_names}
     devices = sorted({names.get(login.initiator_name, login.initiator_name) for login in target.logins})
     return f"waiting for {', '.join(devices)} to log out"
