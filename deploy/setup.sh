@@ -66,13 +66,17 @@ forbid_service_starts() {
     echo "create_main_cluster = false" >"$CLUSTER_CONF"
 }
 
-enabled_units() { find /etc/systemd/system -type l 2>/dev/null | sort || true; }
+# systemd's links, and those of a System V init (rc(8)).
+enabled_units() { find /etc/systemd/system /etc/rc?.d -type l ! -name 'K*' 2>/dev/null | sort || true; }
 
 # Only links that this installation made are taken back; a unit that was enabled before stays as it was.
 disable_new_units() {
     local link
     comm -13 <(echo "$1") <(enabled_units) | while read -r link; do
-        rm -f "$link"
+        case $link in
+        /etc/rc?.d/S*) mv "$link" "${link%/S*}/K01${link##*/S??}" ;; # how `update-rc.d NAME disable` notes it
+        *) rm -f "$link" ;;
+        esac
     done
     if [ -d /run/systemd/system ]; then systemctl daemon-reload || true; fi
 }
