@@ -10,6 +10,8 @@ from netboot_site import system
 from netboot_site.errors import UnavailableError
 from netboot_site.runtime.layout import Account, Accounts
 
+_SHARED_MEMORY = "/dev/shm"  # noqa: S108  # looked at, not written
+
 
 def may_search(account: Account, folder: Path) -> bool:
     """Whether the account can reach what lies in `folder`, as the kernel sees it (modes, ACLs, mounts)."""
@@ -43,6 +45,17 @@ def open_ancestors(path: Path, accounts: Accounts) -> list[str]:
                 _grant(account, folder)
                 opened.append(f"{account.name} may now pass through {folder} (setfacl -x takes it back)")
     return opened
+
+
+def check_shared_memory(account: Account) -> list[str]:
+    """Celery and PostgreSQL keep semaphores in /dev/shm (shm_overview(7)), which a bare chroot lacks."""
+    words = ["setpriv", f"--reuid={account.uid}", f"--regid={account.gid}", "--init-groups"]
+    test = ["test", "-w", _SHARED_MEMORY]
+    if system.run([*(words if os.geteuid() == 0 else []), *test]).exit_code == 0:
+        return []
+    return [
+        f"{_SHARED_MEMORY} cannot be written by all: mount it with `mount -t tmpfs tmpfs {_SHARED_MEMORY}`."
+    ]
 
 
 def unreadable(paths: Iterable[Path], account: Account) -> list[Path]:

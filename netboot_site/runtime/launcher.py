@@ -72,6 +72,7 @@ def _raise_if(problems: list[str]) -> None:
 def prepare(accounts: layout.Accounts, endpoint: network.BootEndpoint, say: Say) -> Plan:
     """Folders, access, database files and configuration. Nothing is running yet."""
     _raise_if(preflight.check_ports(configuration.ports(endpoint, privileged=accounts.privileged)))
+    layout.check_run_path(settings.RUN_PATH, accounts.launcher)
     layout.make_folders(layout.folders(accounts))
     for path in (settings.BASE_PATH, settings.DATA_PATH, settings.RUN_PATH):
         for line in access.open_ancestors(path, accounts):
@@ -80,6 +81,7 @@ def prepare(accounts: layout.Accounts, endpoint: network.BootEndpoint, say: Say)
     _raise_if(
         [f"The user {accounts.service.name} cannot read {path}: chmod -R go+rX." for path in unreadable]
     )
+    _raise_if(access.check_shared_memory(accounts.service))
     if programs.private_postgres():
         _prepare_postgres(accounts, say)
     chosen = programs.all_programs(
@@ -123,13 +125,15 @@ class Launcher:
     def run(self) -> None:
         """Start everything, stay until asked to stop, stop everything. Raises OrchestratorError."""
         accounts, endpoint = look_first()
-        settings.DATA_PATH.mkdir(parents=True, exist_ok=True)
+        layout.make_data_path(settings.DATA_PATH)
         with instance_lock.held(settings.DATA_PATH):
-            self._clean_up_after_a_crash()
-            plan = prepare(accounts, endpoint, self._say)
             try:
-                self._start(plan)
-                self._stay(plan)
+                while True:
+                    self._clean_up_after_a_crash()
+                    plan = prepare(accounts, endpoint, self._say)
+                    self._start(plan)
+                    self._stay()
+                    self._say("the supervisor was killed; starting everything again ...")
             except StopAsked:
                 self._say("stopping ...")
             finally:
@@ -196,17 +200,14 @@ class Launcher:
         kept = settings.DATA_PATH / "admin-password"
         return f"in {kept}" if kept.exists() else "the one that was set"
 
-    def _stay(self, plan: Plan) -> None:
-        """Until we are asked to stop: look after log files, and after supervisor itself."""
+    def _stay(self) -> None:
+        """Look after log files; StopAsked ends it, or supervisor's own end."""
         next_look = 0.0
         while self._supervisor.poll() is None:
             if time.monotonic() >= next_look:
                 logs.rotate_nginx_logs()
                 next_look = time.monotonic() + _LOG_CHECK_SECONDS
             time.sleep(0.5)
-        raise UnavailableError(
-            "The supervisor has ended; see its log. Everything is stopped: start it again."
-        )
 
     def _stop(self) -> None:
         _ignore_signals()
@@ -234,4 +235,6 @@ def launch(say: Say) -> str:
         return ""
     except OrchestratorError as error:
         return str(error)
+    except OSError as error:
+        return f"{error.filename or 'The system'}: {(error.strerror or str(error)).lower()}."
     return ""

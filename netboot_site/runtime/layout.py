@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import secrets
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,29 @@ def folders(accounts: Accounts) -> list[Folder]:
         Folder(settings.STATIC_ROOT, web.uid, web.gid, 0o755),
         Folder(settings.LOGS_PATH, root.uid, web.gid, 0o750),
     ]
+
+
+def make_data_path(path: Path) -> None:
+    """Make DATA_PATH itself. Raises UnavailableError where it cannot be written."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UnavailableError(f"DATA_PATH ({path}) cannot be made: {reason}.") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise UnavailableError(f"DATA_PATH ({path}) cannot be written by this user.")
+
+
+def check_run_path(path: Path, launcher: Account) -> None:
+    """Refuse a folder for sockets that somebody else prepared: it may lie in /tmp, which is open to all."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != launcher.uid:
+        raise UnavailableError(
+            f"{path}, where our sockets belong, is not a folder of {launcher.name}: remove it."
+        )
 
 
 def make_folders(wanted: list[Folder]) -> None:

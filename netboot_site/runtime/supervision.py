@@ -21,6 +21,8 @@ from netboot_site.runtime.programs import PYTHON
 _FOLDER = Path(settings.RUN_PATH / "supervisor")
 _SESSION_NOTE = _FOLDER / "session"
 _SECONDS_TO_STOP = 40
+_WRITE_OVER_THEIR_ENVIRONMENT = ("nginx", "redis-server")  # with the title that ps shows
+_SECONDS_FOR_ORPHANS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,19 @@ def session_members(session: int) -> list[int]:
             words = (entry / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(words[3]) == session and words[0] != "Z":  # proc(5): state, ppid, pgrp, session
+        # proc(5): state, ppid, pgrp, session
+        if int(words[3]) == session and words[0] != "Z" and _is_ours(entry):
             found.append(int(entry.name))
     return found
+
+
+def _is_ours(process: Path) -> bool:
+    """Not a stranger's process, whose session was given the same number long after ours had ended."""
+    try:
+        told = f"RUN_PATH={settings.RUN_PATH}".encode() in (process / "environ").read_bytes().split(b"\0")
+        return told or (process / "comm").read_text().strip() in _WRITE_OVER_THEIR_ENVIRONMENT
+    except OSError:
+        return False
 
 
 def former_session() -> int | None:
@@ -118,24 +130,26 @@ def former_session() -> int | None:
     return int(session) if identity == _boot_identity() else None
 
 
-def end_former_session(seconds: float = _SECONDS_TO_STOP) -> int:
-    """Let what is left of a killed instance stop, then kill it; returns how many processes there were."""
+def end_former_session() -> int:
+    """Let what is left of a killed instance stop, then kill it; returns how many processes there were.
+
+    Its supervisor, if it lives, stops the others in order; if not, the kernel has told each of them to stop.
+    """
     session = former_session()
     left = session_members(session) if session else []
-    deadline = time.monotonic() + seconds
-    while session and time.monotonic() < deadline and session_members(session):
-        if session not in session_members(
-            session
-        ):  # its leader, supervisor, is gone: nobody stops the others
-            break
-        time.sleep(0.1)
-    while session and session_members(session):
-        for pid in session_members(session):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.05)
+    if session:
+        _wait_for_end(session, _SECONDS_TO_STOP if session in left else _SECONDS_FOR_ORPHANS)
     _SESSION_NOTE.unlink(missing_ok=True)
     return len(left)
+
+
+def _wait_for_end(session: int, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while members := session_members(session):
+        for pid in members if time.monotonic() > deadline else []:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
 
 
 def stop(process: Any, seconds: float = _SECONDS_TO_STOP) -> None:
@@ -148,4 +162,5 @@ def stop(process: Any, seconds: float = _SECONDS_TO_STOP) -> None:
     if process.poll() is None:
         process.kill()
         process.wait()
-    end_former_session(seconds=0)
+    _wait_for_end(process.pid, 0)
+    _SESSION_NOTE.unlink(missing_ok=True)

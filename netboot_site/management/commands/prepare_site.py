@@ -12,7 +12,7 @@ from django.db import transaction
 
 from images.services import register_node
 from netboot_site.auth import create_token, token_digest
-from netboot_site.models import ApiToken
+from netboot_site.models import ApiToken, Heartbeat
 
 
 class Command(BaseCommand):
@@ -29,10 +29,17 @@ class Command(BaseCommand):
             portal_address=settings.BOOT_ADDRESS,
             portal_port=settings.ISCSI_PORT,
         )
+        forget_heartbeats()
         if ensure_administrator(settings.ADMIN_USERNAME, settings.ADMIN_PASSWORD):
             self.stdout.write("administrator created")
         if settings.ADMIN_API_TOKEN:
             ensure_token(settings.ADMIN_USERNAME, settings.ADMIN_API_TOKEN)
+
+
+def forget_heartbeats() -> None:
+    """What the services of an earlier run did says nothing about those of this one."""
+    names = ("control", "recorder", "dnsmasq", f"storage.{settings.STORAGE_NODE}")
+    Heartbeat.objects.filter(name__in=names).delete()
 
 
 @transaction.atomic
