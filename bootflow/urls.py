@@ -2,10 +2,21 @@
 
 from django.urls import path
 
-from bootflow.views import boots, catalogue, devices
+from bootflow.views import boots, catalogue, device_changes, devices
 
 urlpatterns = [
     path("devices/", devices.device_list, name="device-list"),
+    path("devices/new/", device_changes.register, name="device-new"),
+    path("devices/<str:mac>/", devices.device_detail, name="device-detail"),
+    path("devices/<str:mac>/live/", devices.device_live, name="device-live"),
+    path("devices/<str:mac>/approve/", device_changes.approve, name="device-approve"),
+    path("devices/<str:mac>/forget/", device_changes.forget, name="device-forget"),
+    path("devices/<str:mac>/edit/", device_changes.edit, name="device-edit"),
+    path("devices/<str:mac>/enable/", device_changes.enable, name="device-enable"),
+    path("devices/<str:mac>/boot-once/", device_changes.boot_once, name="device-boot-once"),
+    path("devices/<str:mac>/assign/", device_changes.assign, name="device-assign"),
+    path("devices/<str:mac>/unassign/", device_changes.unassign, name="device-unassign"),
+    path("devices/<str:mac>/delete/", device_changes.delete, name="device-delete"),
     path("boots/", boots.boot_list, name="boot-list"),
     path("boots/<int:boot_id>/", boots.boot_detail, name="boot-detail"),
     path("boots/<int:boot_id>/live/", boots.boot_live, name="boot-live"),

@@ -8,6 +8,8 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 
 from images.models import Export, ExportMode, Image, ImageState, Session, StorageNode
 
+SESSIONS_SHOWN = 10
+
 
 @dataclass(frozen=True, slots=True)
 class StorageTotals:
@@ -91,3 +93,13 @@ def free_images() -> QuerySet[Image]:
         .exclude(state__in=[ImageState.DELETING, ImageState.FAILED])
         .order_by("device_type", "name", "id")
     )
+
+
+def open_sessions_of(image: Image) -> list[Session]:
+    """Who is logged in to it."""
+    return list(Session.objects.filter(image=image, ended_at=None)[:SESSIONS_SHOWN])
+
+
+def past_sessions_of(image: Image) -> list[Session]:
+    """Who was, the last first."""
+    return list(Session.objects.filter(image=image).exclude(ended_at=None)[:SESSIONS_SHOWN])

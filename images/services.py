@@ -21,7 +21,7 @@ MAX_SIZE_BYTES = 16 * 1024 * GIB  # ext4's largest file
 MIN_GROWTH_BYTES = 1024 * 1024  # tgtd shows a disk's size in MB: a smaller step could not be seen to arrive
 CHAP_SECRET_LENGTH = 16  # Windows takes 12 to 16 characters
 _CHAP_SIGNS = string.ascii_letters + string.digits
-_FITTING_IMAGES = {
+FITTING_IMAGES = {
     DeviceType.RASPI: {DeviceType.RASPI},
     DeviceType.X86: {DeviceType.X86},
     DeviceType.X64: {DeviceType.X86, DeviceType.X64},
@@ -210,7 +210,7 @@ def _check_assignable(image: Image, device: Device) -> None:
         raise ConflictError(f"The image {image.id!r} is {image.state} and cannot be assigned.")
     if device.state == DeviceState.DISCOVERED:
         raise ConflictError(f"The device {device} is not approved yet; approve it first.")
-    if image.device_type not in _FITTING_IMAGES[DeviceType(device.device_type)]:
+    if image.device_type not in FITTING_IMAGES[DeviceType(device.device_type)]:
         raise ConflictError(
             f"The image {image.id!r} is for {image.device_type}; {device} is of type {device.device_type}."
         )

@@ -60,15 +60,15 @@ def attempt(form: Form, change: Callable[[], object], *, field: str | None = Non
 
 
 def attempt_and_return(
-    request: HttpRequest, change: Callable[[], object], *, to: str, done: str
+    request: HttpRequest, change: Callable[[], object], *, to: str, done: str, refused: str = ""
 ) -> HttpResponse:
-    """A button's change: tell how it went, and go back to the page."""
+    """A button's change: tell how it went, and go on to a page (another one if it was `refused`)."""
     try:
         change()
     except OrchestratorError as error:
         messages.error(request, str(error))
-    else:
-        messages.success(request, done)
+        return redirect(refused or to)
+    messages.success(request, done)
     return redirect(to)
 
 
@@ -78,3 +78,8 @@ def saved(request: HttpRequest, *, to: str, done: str) -> HttpResponse:
         return HttpResponse(status=204, headers={"HX-Trigger": json.dumps({"saved": {"message": done}})})
     messages.success(request, done)
     return redirect(to)
+
+
+def layout_of(request: HttpRequest) -> str:
+    """What a form's template extends: a page of its own, or the dialog that htmx fills."""
+    return "components/dialog.html" if request.headers.get("HX-Request") else "base.html"

@@ -1,15 +1,31 @@
-"""Pages of devices: the list, one device, and what an operator does to it."""
+"""Pages of devices: the list, and one device with all that can be done to it."""
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from typing import Any
 
-from bootflow.overview import search_devices
-from devices.models import DeviceState
-from netboot_site.pages import page_of
+from django.forms import Form
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.safestring import SafeString
+
+from bootflow.forms import AssignForm, BootOnceForm, EditForm
+from bootflow.models import Boot
+from bootflow.outlook import outlook_of
+from bootflow.overview import named, search_devices, tracked
+from devices.models import Device, DeviceState
+from images.overview import open_sessions_of
+from netboot_site.errors import ValidationError
+from netboot_site.formats import parse_mac
+from netboot_site.pages import live_answer, live_fragment, page_of
+from netboot_site.roles import may_write
 
 STATES = [("", "Enrolled and disabled"), *DeviceState.choices]
+BOOTS_SHOWN = 8
+FACTS_SHOWN = {
+    "manufacturer": "Manufacturer", "product": "Product", "asset": "Asset tag", "uuid": "UUID",
+    "memory": "Memory (MiB)", "platform": "Firmware interface", "version": "Loader",
+}  # fmt: skip
 
 
 def device_list(request: HttpRequest) -> HttpResponse:
@@ -17,3 +33,66 @@ def device_list(request: HttpRequest) -> HttpResponse:
     text, state = request.GET.get("q", "").strip(), request.GET.get("state", "")
     page = page_of(request, search_devices(text=text, state=state))
     return render(request, "devices/list.html", {"page": page, "q": text, "state": state, "states": STATES})
+
+
+def device_detail(request: HttpRequest, mac: str) -> HttpResponse:
+    """One device: what it is, what it will boot and why, what it did."""
+    return detail_page(request, find_device(mac))
+
+
+def device_live(request: HttpRequest, mac: str) -> HttpResponse:
+    """The part of it that changes by itself."""
+    return live_answer(request, _fragment(request, find_device(mac)))
+
+
+def find_device(mac: str) -> Device:
+    """The device of an address in any spelling, with all that its page shows; 404 without one."""
+    try:
+        spelling = parse_mac(mac)
+    except ValidationError as error:
+        raise Http404(str(error)) from error
+    rows = Device.objects.select_related(
+        "group", "export__image__node", "boot_plan__kernel_set", "boot_plan__boot_once_installer"
+    )
+    device = rows.filter(mac=spelling).first()
+    if device is None:
+        raise Http404(f"No device has the MAC address {spelling}.")
+    return device
+
+
+def detail_page(request: HttpRequest, device: Device, *, status: int = 200, **refused: Form) -> HttpResponse:
+    """The page; a form that was refused stands there with its errors and the person's input."""
+    context: dict[str, Any] = {"device": device, "live": _fragment(request, device), "facts": _facts(device)}
+    if may_write(request.user) and device.state != DeviceState.DISCOVERED:
+        context.update(_forms(device) | refused)
+    return render(request, "devices/detail.html", context, status=status)
+
+
+def _forms(device: Device) -> dict[str, Form]:
+    plan = getattr(device, "boot_plan", None)
+    once = plan.boot_once if plan else ""
+    if plan and plan.boot_once_installer_id:
+        once = f"installer:{plan.boot_once_installer_id}"
+    return {
+        "edit_form": EditForm.of(device),
+        "assign_form": AssignForm(device_type=device.device_type),
+        "once_form": BootOnceForm(device_type=device.device_type, initial={"choice": once}),
+    }
+
+
+def _facts(device: Device) -> list[tuple[str, str]]:
+    return [(label, device.facts[key]) for key, label in FACTS_SHOWN.items() if device.facts.get(key)]
+
+
+def _fragment(request: HttpRequest, device: Device) -> SafeString:
+    boots = tracked(named(Boot.objects.filter(mac=device.mac))[:BOOTS_SHOWN])
+    export = getattr(device, "export", None)
+    context = {
+        "device": device, "export": export, "outlook": outlook_of(device), "rows": boots,
+        "running": next((item for item in boots if item.boot.finished_at is None), None),
+        "sessions": open_sessions_of(export.image) if export else [],
+    }  # fmt: skip
+    return live_fragment(
+        request, "devices/live.html", context, url=f"/devices/{device.mac}/live/",
+        busy=context["running"] is not None,
+    )  # fmt: skip

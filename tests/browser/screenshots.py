@@ -28,7 +28,7 @@ from tests.browser.believable import PASSWORD, fill, mac_of  # noqa: E402
 from tests.browser.chromium import chromium, sign_in  # noqa: E402
 
 FOLDER = Path(settings.BASE_PATH) / "docs" / "screenshots"
-DESKTOP = {"width": 1360, "height": 900}
+DESKTOP = {"width": 1360, "height": 980}
 PHONE = {"width": 390, "height": 844}
 
 
@@ -80,9 +80,9 @@ def shoot(browser: Browser, base: str, name: str, path: str, window: dict[str, i
 
 
 def save(page: Page, path: Path) -> None:
-    """The whole page, as a file of a size that a repository can bear."""
+    """The page's upper part, as a file of a size that a repository can bear."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=path, full_page=True, animations="disabled")
+    page.screenshot(path=path, animations="disabled")
     sys.stdout.write(f"{path.name} {path.stat().st_size}\n")
 
 

@@ -1,0 +1,137 @@
+"""Forms of the pages of devices. They check spelling; the services decide."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any
+
+from django import forms
+
+from bootflow.models import BootOnce, Installer, KernelSet
+from devices.models import Device, DeviceType, Group
+from images.overview import free_images
+from images.services import FITTING_IMAGES
+from netboot_site.errors import ValidationError
+from netboot_site.formats import clean_name, parse_mac
+
+IMAGES_OFFERED = 500
+INSTALLER_PREFIX = "installer:"
+Choices = list[tuple[str, Any]]
+
+
+def image_choices(device_type: str = "") -> Choices:
+    """Free images by type; those that fit a device's type if it is known. One query."""
+    rows = free_images()
+    if device_type in FITTING_IMAGES:
+        rows = rows.filter(device_type__in=FITTING_IMAGES[DeviceType(device_type)])
+    found = rows.values_list("device_type", "id", "name")[:IMAGES_OFFERED]
+    labels = dict(DeviceType.choices)
+    return [
+        (labels[kind], [(key, f"{name} ({key})" if name != key else key) for _, key, name in images])
+        for kind, images in groupby(found, key=lambda row: DeviceType(row[0]))
+    ]
+
+
+class NamedForm(forms.Form):
+    """A form with the name, type and group of a device."""
+
+    name = forms.CharField(max_length=200, strip=True)
+    device_type = forms.ChoiceField(label="Type", choices=DeviceType.choices)
+    group = forms.CharField(
+        max_length=100, required=False, help_text="A room, for example; a new name makes a new group.",
+        widget=forms.TextInput(attrs={"list": "groups", "autocomplete": "off"}),
+    )  # fmt: skip
+
+    def clean_name(self) -> str:
+        """One printable line."""
+        return _checked(clean_name, self.cleaned_data["name"])
+
+    def groups(self) -> list[str]:
+        """Names to choose from."""
+        return list(Group.objects.values_list("name", flat=True)[:200])
+
+
+class ApproveForm(NamedForm):
+    """What an unknown device becomes."""
+
+    image = forms.ChoiceField(
+        required=False, label="Disk", help_text="Images that nobody has. Without one it gets the boot menu."
+    )
+
+    def __init__(self, *args: Any, device_type: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["image"].choices = [("", "No disk yet"), *image_choices(device_type)]  # type: ignore[attr-defined]
+
+
+class RegisterForm(ApproveForm):
+    """A device that has not asked yet."""
+
+    mac = forms.CharField(
+        label="MAC address", max_length=64, widget=forms.TextInput(attrs={"placeholder": "52:54:00:12:34:56"})
+    )
+    field_order = ["mac", "name", "device_type", "group", "image"]
+
+    def clean_mac(self) -> str:
+        """In our one spelling."""
+        return _checked(parse_mac, self.cleaned_data["mac"])
+
+
+class EditForm(NamedForm):
+    """What an operator may change of a device."""
+
+    kernel_set = forms.ChoiceField(label="Kernel set")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = KernelSet.objects.values_list("name", flat=True)
+        self.fields["kernel_set"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+
+    @classmethod
+    def of(cls, device: Device) -> EditForm:
+        """The form as the device stands."""
+        plan = getattr(device, "boot_plan", None)
+        return cls(
+            initial={
+                "name": device.name,
+                "device_type": device.device_type,
+                "group": device.group.name if device.group else "",
+                "kernel_set": (plan.kernel_set_id if plan else None) or "default",
+            }
+        )
+
+
+class AssignForm(forms.Form):
+    """A disk for a device."""
+
+    image = forms.ChoiceField(label="Disk")
+
+    def __init__(self, *args: Any, device_type: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["image"].choices = [("", "Choose an image"), *image_choices(device_type)]  # type: ignore[attr-defined]
+
+
+class BootOnceForm(forms.Form):
+    """What the next boot does instead of the plan."""
+
+    choice = forms.ChoiceField(label="Next boot", required=False)
+
+    def __init__(self, *args: Any, device_type: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = Installer.objects.filter(device_type=device_type).values_list("name", flat=True)
+        plain = [(value, label) for value, label in BootOnce.choices if value != BootOnce.INSTALLER]
+        installers = [(f"{INSTALLER_PREFIX}{name}", f"Install {name}") for name in names]
+        self.fields["choice"].choices = [*plain, *installers]  # type: ignore[attr-defined]
+
+    def chosen(self) -> tuple[str, str | None]:
+        """As the service takes it: what, and which installer."""
+        choice = str(self.cleaned_data["choice"])
+        if choice.startswith(INSTALLER_PREFIX):
+            return BootOnce.INSTALLER, choice.removeprefix(INSTALLER_PREFIX)
+        return choice, None
+
+
+def _checked(check: Any, text: str) -> str:
+    try:
+        return str(check(text))
+    except ValidationError as error:
+        raise forms.ValidationError(str(error)) from error

@@ -1,0 +1,97 @@
+"""What a device will be told at its next boot, and why: from the same function that serves the boot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import assert_never
+
+from bootflow.decision import (
+    AwaitApproval,
+    BootDecision,
+    BootImage,
+    BootInstaller,
+    BootLocal,
+    BootMenu,
+    Disabled,
+    Disk,
+    Files,
+    ProveIdentity,
+    Situation,
+    Wait,
+    decide,
+)
+from bootflow.models import BootPlan, Installer
+from devices.models import Device
+from images.models import Export, ExportState
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """The next boot in words."""
+
+    tone: str  # how it is coloured: ready, waiting, disabled, ...
+    title: str
+    why: str
+
+
+def outlook_of(device: Device) -> Outlook:
+    """What `decide()` says to a device as its rows stand now."""
+    return _words(decide(situation_of(device)))
+
+
+def situation_of(device: Device) -> Situation:
+    """What decides, read from rows; the device comes with its export, image, node and plan."""
+    plan: BootPlan | None = getattr(device, "boot_plan", None)
+    export: Export | None = getattr(device, "export", None)
+    installer = plan.boot_once_installer if plan else None
+    return Situation(
+        mac=device.mac,
+        state=device.state,
+        name=device.name,
+        device_type=device.device_type,
+        kernel_set=(plan.kernel_set_id if plan else None) or "default",
+        boot_once=plan.boot_once if plan else "",
+        disk=_disk(export) if export else None,
+        installer=_files(installer) if installer else None,
+    )
+
+
+def _disk(export: Export) -> Disk:
+    node = export.image.node
+    return Disk(
+        image_id=export.image_id,
+        iqn=export.iqn,
+        initiator_name=export.initiator_name,
+        address=node.portal_address or "",
+        port=node.portal_port,
+        ready=export.observed_state == ExportState.READY,
+        trouble=export.last_error,
+    )
+
+
+def _files(installer: Installer) -> Files:
+    return Files(installer.name, installer.path, installer.kernel, installer.initrd, installer.kernel_cmdline)
+
+
+def _words(decision: BootDecision) -> Outlook:
+    match decision:
+        case BootImage() | ProveIdentity():
+            return Outlook(
+                "ready", "Its own disk", f"Boots {decision.disk.image_id} over iSCSI, straight away."
+            )
+        case Wait():
+            return Outlook("waiting", "Waits for its disk", decision.why)
+        case AwaitApproval():
+            return Outlook("discovered", "Waits for approval", f"Its screen shows the code {decision.code}.")
+        case BootMenu():
+            return Outlook(
+                "menu", "Boot menu", f"{decision.why} After a minute it goes on to its local disk."
+            )
+        case BootInstaller():
+            return Outlook("importing", "Installer, once", f"Starts {decision.files.name} at the next boot.")
+        case BootLocal():
+            return Outlook("local", "Local disk, once", decision.why)
+        case Disabled():
+            return Outlook("disabled", "Local disk", "The device is disabled, and its screen says so.")
+        case _:
+            assert_never(decision)

@@ -1,0 +1,191 @@
+"""What an operator does to devices. Each view takes a POST, calls one service, and goes back."""
+
+from __future__ import annotations
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_POST
+
+from bootflow.forms import ApproveForm, AssignForm, BootOnceForm, EditForm, NamedForm, RegisterForm
+from bootflow.services import (
+    approve_device,
+    delete_profile,
+    forget_discovered,
+    register_profile,
+    set_boot_once,
+    update_profile,
+)
+from bootflow.views.devices import detail_page, find_device
+from devices.models import Device, DeviceState, Group
+from devices.services import create_group
+from netboot_site.pages import attempt, attempt_and_return, layout_of, saved
+from netboot_site.roles import operator_required
+
+REFUSED = 422
+
+
+@operator_required
+def register(request: HttpRequest) -> HttpResponse:
+    """A device that has not asked yet."""
+    form = RegisterForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and attempt(form, lambda: _register(form)):
+        return saved(
+            request,
+            to=f"/devices/{form.cleaned_data['mac']}/",
+            done=f"{form.cleaned_data['name']} is registered.",
+        )
+    return _form_page(request, "devices/register.html", form, {})
+
+
+def _register(form: RegisterForm) -> Device:
+    fields = form.cleaned_data
+    return register_profile(
+        mac=fields["mac"], device_type=fields["device_type"], name=fields["name"],
+        image_id=fields["image"] or None, group=_group(form),
+    )  # fmt: skip
+
+
+@operator_required
+def approve(request: HttpRequest, mac: str) -> HttpResponse:
+    """An unknown device becomes one of ours, with a disk if one is chosen."""
+    device = _discovered(mac)
+    initial = {"device_type": device.device_type, "name": device.facts.get("product", "")}
+    form = ApproveForm(request.POST or None, initial=initial)
+    if request.method == "POST" and form.is_valid() and attempt(form, lambda: _approve(device, form)):
+        return saved(request, to="/", done=f"{form.cleaned_data['name']} is approved and boots now.")
+    return _form_page(request, "devices/approve.html", form, {"device": device})
+
+
+def _approve(device: Device, form: ApproveForm) -> Device:
+    fields = form.cleaned_data
+    return approve_device(
+        mac=device.mac, name=fields["name"], device_type=fields["device_type"],
+        image_id=fields["image"] or None, group=_group(form),
+    )  # fmt: skip
+
+
+@operator_required
+@require_POST
+def forget(request: HttpRequest, mac: str) -> HttpResponse:
+    """Drop an unknown device from the list."""
+    device = _discovered(mac)
+    return attempt_and_return(
+        request, lambda: forget_discovered(mac=device.mac), to="/",
+        done=f"{device.mac} is forgotten; it comes back when it asks again.",
+    )  # fmt: skip
+
+
+@operator_required
+@require_POST
+def edit(request: HttpRequest, mac: str) -> HttpResponse:
+    """Name, type, group, kernel set."""
+    device = _known(mac)
+    form = EditForm(request.POST)
+    if form.is_valid() and attempt(form, lambda: _edit(device, form)):
+        return saved(request, to=f"/devices/{device.mac}/", done="Saved.")
+    return detail_page(request, find_device(mac), status=REFUSED, edit_form=form)
+
+
+def _edit(device: Device, form: EditForm) -> Device:
+    fields = form.cleaned_data
+    return update_profile(
+        device=device, name=fields["name"], device_type=fields["device_type"],
+        kernel_set=fields["kernel_set"], group=_group(form),
+    )  # fmt: skip
+
+
+@operator_required
+@require_POST
+def enable(request: HttpRequest, mac: str) -> HttpResponse:
+    """Switch it on (`enabled=1`) or off; a disk in use stays in use until the machine is restarted."""
+    device, enabled = _known(mac), request.POST.get("enabled") == "1"
+    now = "enabled" if enabled else "disabled: from its next boot on it starts its local disk"
+    return attempt_and_return(
+        request, lambda: update_profile(device=device, enabled=enabled), to=f"/devices/{device.mac}/",
+        done=f"{device} is {now}.",
+    )  # fmt: skip
+
+
+@operator_required
+@require_POST
+def boot_once(request: HttpRequest, mac: str) -> HttpResponse:
+    """What its next boot does instead of the plan."""
+    device = _known(mac)
+    form = BootOnceForm(request.POST, device_type=device.device_type)
+    if form.is_valid() and attempt(form, lambda: _set_boot_once(device, form), field="choice"):
+        return saved(request, to=f"/devices/{device.mac}/", done="The next boot is set.")
+    return detail_page(request, find_device(mac), status=REFUSED, once_form=form)
+
+
+def _set_boot_once(device: Device, form: BootOnceForm) -> None:
+    choice, installer = form.chosen()
+    set_boot_once(device=device, boot_once=choice, installer=installer)
+
+
+@operator_required
+@require_POST
+def assign(request: HttpRequest, mac: str) -> HttpResponse:
+    """Give it a disk."""
+    device = _known(mac)
+    form = AssignForm(request.POST)
+    if form.is_valid() and attempt(
+        form, lambda: update_profile(device=device, image_id=form.cleaned_data["image"]), field="image"
+    ):
+        return saved(request, to=f"/devices/{device.mac}/", done="The disk is assigned.")
+    return detail_page(request, find_device(mac), status=REFUSED, assign_form=form)
+
+
+@operator_required
+@require_POST
+def unassign(request: HttpRequest, mac: str) -> HttpResponse:
+    """Take its disk; refused while it is in use."""
+    device = _known(mac)
+    return attempt_and_return(
+        request, lambda: update_profile(device=device, image_id=None), to=f"/devices/{device.mac}/",
+        done=f"{device} has no disk any more; the image is kept.",
+    )  # fmt: skip
+
+
+@operator_required
+@require_POST
+def delete(request: HttpRequest, mac: str) -> HttpResponse:
+    """Forget a registered device; refused while its disk is in use."""
+    device = _known(mac)
+    try_again = f"/devices/{device.mac}/"
+    answer = attempt_and_return(
+        request,
+        lambda: delete_profile(device=device),
+        to=try_again,
+        done=f"{device} is deleted; its image is kept.",
+    )
+    if not Device.objects.filter(mac=device.mac).exists():
+        answer["Location"] = "/devices/"
+    return answer
+
+
+def _discovered(mac: str) -> Device:
+    device = find_device(mac)
+    if device.state != DeviceState.DISCOVERED:
+        raise Http404(f"{device} does not wait for approval.")
+    return device
+
+
+def _known(mac: str) -> Device:
+    device = find_device(mac)
+    if device.state == DeviceState.DISCOVERED:
+        raise Http404(f"{device} is not approved yet.")
+    return device
+
+
+def _group(form: NamedForm) -> Group | None:
+    name = form.cleaned_data["group"]
+    if not name:
+        return None
+    return Group.objects.filter(name=name).first() or create_group(name=name)
+
+
+def _form_page(
+    request: HttpRequest, template: str, form: NamedForm, context: dict[str, object]
+) -> HttpResponse:
+    status = REFUSED if form.errors else 200
+    return render(request, template, {**context, "form": form, "layout": layout_of(request)}, status=status)
