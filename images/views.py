@@ -103,11 +103,9 @@ def delete(request: HttpRequest, image_id: str) -> HttpResponse:
     """Delete it with all that is on it; refused while it is assigned or in use."""
     image = _find(image_id)
     return attempt_and_return(
-        request,
-        lambda: delete_image(image=image),
-        to=f"/images/{image.id}/",
+        request, lambda: delete_image(image=image), to="/images/", refused=f"/images/{image.id}/",
         done=f"{image.name} is being deleted.",
-    )
+    )  # fmt: skip
 
 
 def _find(image_id: str) -> Image:

@@ -34,6 +34,22 @@ def viewer(db: None) -> User:
     return User.objects.create_user("viewer", password="correct horse")
 
 
+@pytest.fixture
+def operator_client(operator: User) -> Client:
+    """An operator's browser."""
+    client = Client()
+    client.force_login(operator)
+    return client
+
+
+@pytest.fixture
+def viewer_client(viewer: User) -> Client:
+    """A viewer's browser."""
+    client = Client()
+    client.force_login(viewer)
+    return client
+
+
 @dataclass
 class Api:
     """A REST client that speaks JSON with one bearer token."""

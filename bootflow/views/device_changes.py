@@ -151,16 +151,10 @@ def unassign(request: HttpRequest, mac: str) -> HttpResponse:
 def delete(request: HttpRequest, mac: str) -> HttpResponse:
     """Forget a registered device; refused while its disk is in use."""
     device = _known(mac)
-    try_again = f"/devices/{device.mac}/"
-    answer = attempt_and_return(
-        request,
-        lambda: delete_profile(device=device),
-        to=try_again,
+    return attempt_and_return(
+        request, lambda: delete_profile(device=device), to="/devices/", refused=f"/devices/{device.mac}/",
         done=f"{device} is deleted; its image is kept.",
-    )
-    if not Device.objects.filter(mac=device.mac).exists():
-        answer["Location"] = "/devices/"
-    return answer
+    )  # fmt: skip
 
 
 def _discovered(mac: str) -> Device:

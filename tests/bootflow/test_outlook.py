@@ -1,0 +1,69 @@
+"""What a page says of the next boot is what the boot endpoint will say."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from bootflow.checkin import Asking, check_in
+from bootflow.decision import decide
+from bootflow.models import BootOnce, Installer
+from bootflow.outlook import outlook_of, situation_of
+from bootflow.services import register_profile, set_boot_once, update_profile
+from bootflow.views.devices import find_device
+from devices.models import Device
+from images.models import Export
+from images.services import create_image, register_node
+from netboot_site.formats import GIB
+
+MAC = "52:54:00:ab:cd:01"
+
+
+@pytest.fixture
+def device(db: None) -> Device:
+    register_node(name="local", portal_address="10.66.0.1", portal_port=3260)
+    create_image(image_id="debian", name="Debian", size_bytes=GIB, device_type="x64")
+    Installer.objects.create(name="deb", path="deb", kernel="linux", device_type="x64")
+    return register_profile(mac=MAC, device_type="x64", name="pc-one")
+
+
+def _plain(device: Device) -> None:
+    pass
+
+
+def _disabled(device: Device) -> None:
+    update_profile(device=device, enabled=False)
+
+
+def _pending(device: Device) -> None:
+    update_profile(device=device, image_id="debian")
+
+
+def _ready(device: Device) -> None:
+    update_profile(device=device, image_id="debian")
+    Export.objects.update(observed_state="ready")
+
+
+def _installer(device: Device) -> None:
+    set_boot_once(device=device, boot_once=BootOnce.INSTALLER, installer="deb")
+
+
+def _local(device: Device) -> None:
+    set_boot_once(device=device, boot_once=BootOnce.LOCAL)
+
+
+CASES = [(_plain, "Boot menu"), (_disabled, "Local disk"), (_pending, "Waits for its disk"),
+         (_ready, "Its own disk"), (_installer, "Installer, once"), (_local, "Local disk, once")]  # fmt: skip
+
+
+@pytest.mark.parametrize(("prepare", "title"), CASES)
+def test_the_page_reads_the_same_situation_as_the_boot_endpoint(
+    device: Device, prepare: object, title: str
+) -> None:
+    prepare(device)  # type: ignore[operator]
+    shown = situation_of(find_device(MAC))
+    served, _ = check_in(Asking(mac=MAC, kind="script"))
+    served = dataclasses.replace(served, installers=())
+    assert decide(shown) == decide(served)
+    assert outlook_of(find_device(MAC)).title == title

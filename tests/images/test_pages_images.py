@@ -1,0 +1,129 @@
+"""Pages of images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from devices.models import Device
+from images.models import Export, Image, ImageState, Session, StorageNode
+from images.services import assign_image, create_image
+from netboot_site.formats import GIB
+
+
+def fields(**changes: str) -> dict[str, str]:
+    return {"name": "Debian 12", "image_id": "debian-12", "size_gb": "20", "device_type": "x64", **changes}
+
+
+@pytest.fixture
+def image(node: StorageNode) -> Image:
+    return create_image(image_id="debian-12", name="Debian 12", size_bytes=20 * GIB, device_type="x64")
+
+
+def test_an_image_is_made_with_its_size_in_gib(operator_client: Client, node: StorageNode) -> None:
+    answer = operator_client.post("/images/", fields(size_gb="1.5"))
+    assert answer["Location"] == "/images/debian-12/"
+    assert Image.objects.get().size_bytes == 1.5 * GIB
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [({"image_id": "De bian"}, "Small letters"), ({"size_gb": "0"}, "greater than or equal"),
+     ({"size_gb": "-5"}, "greater than or equal"), ({"size_gb": "1e30"}, "less than or equal"),
+     ({"size_gb": "nan"}, "Enter a number"), ({"name": "a\x1bb"}, "control characters"),
+     ({"device_type": "vax"}, "valid choice"), ({"image_id": "../etc"}, "Small letters")],
+)  # fmt: skip
+def test_a_wrong_field_is_told_and_the_input_kept(
+    operator_client: Client, node: StorageNode, change: dict[str, str], told: str
+) -> None:
+    answer = operator_client.post("/images/", fields(**change))
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert told in page
+    assert ('value="Debian 12"' in page) or "name" in change
+    assert not Image.objects.exists()
+
+
+def test_an_id_that_is_taken_is_told(operator_client: Client, image: Image) -> None:
+    answer = operator_client.post("/images/", fields())
+    assert answer.status_code == 422
+    assert b"exists already" in answer.content
+
+
+def test_an_image_is_assigned_and_taken_back(
+    operator_client: Client, image: Image, make_device: Callable[..., Device]
+) -> None:
+    device = make_device(1)
+    page = operator_client.get("/images/debian-12/").content.decode()
+    assert device.mac in page
+    operator_client.post("/images/debian-12/assign/", {"device": device.mac})
+    assert Export.objects.get().device == device
+    operator_client.post("/images/debian-12/unassign/")
+    assert not Export.objects.exists()
+
+
+def test_only_devices_that_fit_are_offered(
+    operator_client: Client, image: Image, make_device: Callable[..., Device]
+) -> None:
+    make_device(1, device_type="raspi", name="a-pi")
+    make_device(2, name="a-pc")
+    page = operator_client.get("/images/debian-12/").content.decode()
+    assert "a-pc" in page
+    assert "a-pi" not in page
+
+
+def test_an_assigned_image_is_not_deleted_and_the_page_says_why(
+    operator_client: Client, image: Image, make_device: Callable[..., Device]
+) -> None:
+    assign_image(image=image, device=make_device(1))
+    answer = operator_client.post("/images/debian-12/delete/", follow=True)
+    assert b"unassign it first" in answer.content
+    image.refresh_from_db()
+    assert image.state != ImageState.DELETING
+
+
+def test_a_free_image_is_deleted(operator_client: Client, image: Image) -> None:
+    assert operator_client.post("/images/debian-12/delete/")["Location"] == "/images/"
+    image.refresh_from_db()
+    assert image.state == ImageState.DELETING
+
+
+def test_a_disk_only_grows(operator_client: Client, image: Image) -> None:
+    Image.objects.update(state=ImageState.READY)
+    assert b"only grow" in operator_client.post("/images/debian-12/resize/", {"size_gb": "10"}).content
+    operator_client.post("/images/debian-12/resize/", {"size_gb": "40"})
+    image.refresh_from_db()
+    assert image.size_bytes == 40 * GIB
+
+
+def test_an_image_shows_who_is_logged_in_and_what_it_waits_for(
+    operator_client: Client, image: Image, make_device: Callable[..., Device]
+) -> None:
+    export = assign_image(image=image, device=make_device(1))
+    Export.objects.update(observed_state="waiting", last_error="Waits for lab1-07 to log out.")
+    Session.objects.create(
+        iqn=export.iqn, handle="1", image=image, initiator_name=export.initiator_name,
+        address="10.66.0.77", started_at=timezone.now(),
+    )  # fmt: skip
+    page = operator_client.get("/images/debian-12/").content.decode()
+    for text in ("Waits for lab1-07 to log out.", "10.66.0.77", export.initiator_name):
+        assert text in page
+
+
+def test_an_upload_shows_how_far_it_is(operator_client: Client, image: Image) -> None:
+    Image.objects.update(
+        state=ImageState.IMPORTING, upload_received_bytes=5 * GIB, upload_total_bytes=20 * GIB
+    )
+    page = operator_client.get("/images/debian-12/live/").content.decode()
+    assert 'width="25.0%"' in page
+    assert "5 GiB of 20 GiB" in page
+
+
+@pytest.mark.parametrize("change", ["assign", "unassign", "resize", "delete"])
+def test_a_viewer_changes_nothing(viewer_client: Client, image: Image, change: str) -> None:
+    assert viewer_client.post(f"/images/debian-12/{change}/", {"size_gb": "40"}).status_code == 403
+    assert viewer_client.post("/images/", fields(image_id="another")).status_code == 403
+    assert Image.objects.get().state == ImageState.CREATING
