@@ -29,7 +29,7 @@ demo: setup-test ## boot a virtual PC against the running orchestrator
 	@exec $(PYTHON) manage.py demo
 
 bench: setup-test ## measure the boot endpoints, write docs/PERFORMANCE.md
-	@exec $(PYTHON) manage.py bench
+	@exec $(PYTHON) -m tests.bench
 
 lock: setup-test ## write requirements*.lock from pyproject.toml
 	@deploy/lock.sh
