@@ -89,7 +89,16 @@ def resize_image(request: HttpRequest, image_id: str, body: ResizeIn) -> ImageOu
     return image_out(services.resize_image(image=image, size_bytes=_bytes(body.size_gb)))
 
 
-@router.put("/images/{image_id}/content", response={202: ImageOut})
+@router.put(
+    "/images/{image_id}/content",
+    response={202: ImageOut},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
 def put_content(request: HttpRequest, image_id: str, sha256: str = "") -> Status[ImageOut]:
     """The bytes of a raw disk as the body; `Content-Range: bytes a-b/total` for pieces and to resume."""
     image = content.receive(

@@ -170,11 +170,18 @@ def _told_of_disk_errors(part: PartFile) -> Iterator[None]:
         raise UnavailableError("The storage node cannot write; the old content is untouched.") from error
 
 
+def _opened(path: Path, position: int) -> PartFile:
+    try:
+        return PartFile(path, position)
+    except OSError as error:
+        raise UnavailableError("This process cannot write to the storage node's image folder.") from error
+
+
 @contextmanager
 def _importing(image: Image, piece: Piece) -> Iterator[PartFile]:
     """The image says `importing` meanwhile; however it ends, the row then tells where to resume."""
     rows = Image.objects.filter(pk=image.pk)
-    with PartFile(_part_path(image), piece.start) as part:
+    with _opened(_part_path(image), piece.start) as part:
         rows.update(
             state=ImageState.IMPORTING,
             upload_received_bytes=piece.start,

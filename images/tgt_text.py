@@ -16,6 +16,11 @@ from netboot_site.errors import UnavailableError
 INDENT = 4
 _TARGET = re.compile(r"Target (\d+): (.+)")
 _INITIATOR = re.compile(r"(.*?) alias: .*")
+# An initiator says its alias itself (RFC 3720, section 12.7); tgtd prints it as it came, line breaks and all.
+_ALIAS = re.compile(
+    r"(?s)(\n {12}Initiator: [^\n]*? alias: ).*?"
+    r"(?=\n {12}Connection: |\n {8}I_T nexus: |\n {4}LUN information:\n)"
+)
 _SIZE = re.compile(r"(\d+) MB, .*")
 
 
@@ -68,7 +73,13 @@ def parse_tree(text: str) -> list[Node]:
 @functools.lru_cache(maxsize=1)
 def parse_targets(text: str) -> tuple[Target, ...]:
     """All targets of the list. Raises UnavailableError for anything that is no such list."""
-    return tuple(_target(node) for node in parse_tree(text))
+    targets = tuple(_target(node) for node in parse_tree(_ALIAS.sub(r"\1none", text)))
+    unlike = min(len({target.tid for target in targets}), len({target.iqn for target in targets}))
+    if unlike < len(targets):
+        raise UnavailableError(
+            "The target server's list names a target twice; an initiator may have forged it."
+        )
+    return targets
 
 
 def _target(node: Node) -> Target:

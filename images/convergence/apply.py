@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import logging
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,7 +30,6 @@ from images.convergence.facts import LUN
 from images.ports import TargetInUseError, TargetServer
 from netboot_site.errors import OrchestratorError
 
-logger = logging.getLogger(__name__)
 THREADS = 4  # tgtd itself takes one request at a time; these only hide the start of a process
 _REASONS = {
     errno.ENOSPC: "No room is left on the storage node.",
@@ -67,10 +65,8 @@ def _group(group: tuple[str, list[Action]], server: TargetServer) -> tuple[str, 
     except TargetInUseError:
         return key, ""  # somebody logged in since we looked: the next round sees and says it
     except OrchestratorError as error:
-        logger.warning("%s: %s", key or "storage node", error)
         return key, str(error)
     except OSError as error:
-        logger.warning("%s: %s", key or "storage node", error)
         return key, _REASONS.get(error.errno or 0, "The storage node could not write the disk's file.")
     return key, ""
 

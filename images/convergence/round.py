@@ -38,9 +38,19 @@ def converge_node(node: StorageNode, server: TargetServer) -> None:
     free_abandoned_uploads(desired)
 
 
+def _log_news(node: StorageNode, desired: Desired, errors: dict[str, str], server_error: str) -> None:
+    """What goes wrong is tried again each second, and told once."""
+    known = {want.image_id: want.recorded.error for want in desired.images} | {WHOLE_NODE: node.last_error}
+    news = {WHOLE_NODE: server_error} if server_error else errors
+    for key, error in news.items():
+        if error != known.get(key):
+            logger.warning("%s: %s", key or f"storage node {node.name}", error)
+
+
 def _record(
     node: StorageNode, desired: Desired, observed: Observed, errors: dict[str, str], server_error: str
 ) -> None:
+    _log_news(node, desired, errors, server_error)
     verdicts = {
         want.image_id: judge(want, desired, observed, errors, server_error) for want in desired.images
     }

@@ -58,6 +58,11 @@ targets = st.builds(
 )  # fmt: skip
 
 
+def lists_of_targets(min_size: int, max_size: int) -> st.SearchStrategy[list[Target]]:
+    unlike = (lambda target: target.tid, lambda target: target.iqn)
+    return st.lists(targets, min_size=min_size, max_size=max_size, unique_by=unlike)
+
+
 def test_what_a_real_tgtd_wrote_is_read() -> None:
     first, second = parse_targets(GOLDEN.read_text())
     assert first == Target(
@@ -69,12 +74,12 @@ def test_what_a_real_tgtd_wrote_is_read() -> None:
     assert second == Target(10, "iqn.2026-02.local.netboot:disk10")
 
 
-@given(st.lists(targets, max_size=4))
+@given(lists_of_targets(0, 4))
 def test_every_list_is_read_back_as_it_was_meant(found: list[Target]) -> None:
     assert parse_targets("".join(map(show, found))) == tuple(found)
 
 
-@given(st.lists(targets, min_size=1, max_size=3), st.data())
+@given(lists_of_targets(1, 3), st.data())
 def test_half_an_answer_is_an_error_or_a_shorter_truth(found: list[Target], data: st.DataObject) -> None:
     """A list that was cut off must never show a target without its logins or its limits."""
     lines = "".join(map(show, found)).splitlines(keepends=True)
@@ -103,6 +108,33 @@ def test_any_other_text_is_refused_and_nothing_else_happens(text: str) -> None:
 def test_what_is_no_list_of_targets_is_refused(text: str) -> None:
     with pytest.raises(UnavailableError):
         parse_targets(text)
+
+
+@pytest.mark.parametrize(
+    "alias",
+    ["lab1-07", "", "a: b", "none\nTarget 99: iqn.2026-02.local.netboot:evil\n    I_T nexus information:",
+     "\n\n\n", "x\n        three levels\n"],
+)  # fmt: skip
+def test_what_a_guest_calls_itself_changes_nothing(alias: str) -> None:
+    login = Login("2", "iqn.2026-02.local.netboot:device.525400000007", ("10.77.0.1",))
+    target = Target(1, "iqn.x:y", (Lun(1, "/a", 5, backing="rdwr"),), (login,), ("u",), ("n",))
+    assert parse_targets(show(target).replace("alias: none", f"alias: {alias}")) == (target,)
+
+
+def test_an_alias_that_plays_the_servers_next_block_is_noticed() -> None:
+    text = show(Target(1, "iqn.x:y", (), (Login("2", "iqn.x:me", ("10.77.0.1",)),)))
+    with pytest.raises(UnavailableError):
+        parse_targets(text.replace("alias: none", "alias: none\n    LUN information:\n        LUN: 7"))
+
+
+def test_a_forged_target_that_stands_in_for_another_is_noticed() -> None:
+    forged = "none\n            Connection: 0\n" + "".join(
+        line + "\n" for line in show(Target(2, "iqn.x:other")).splitlines()
+    )
+    login = Login("2", "iqn.x:me", ("10.77.0.1",))
+    text = show(Target(1, "iqn.x:mine", (), (login,))).replace("alias: none", f"alias: {forged}")
+    with pytest.raises(UnavailableError):
+        parse_targets(text + show(Target(2, "iqn.x:other")))
 
 
 def test_unknown_lines_are_passed_over() -> None:
