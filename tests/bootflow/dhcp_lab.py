@@ -11,9 +11,10 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
@@ -30,21 +31,50 @@ def ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, timeout=20)
 
 
-def packet_socket(namespace: str, interface: str) -> socket.socket:
-    """A raw socket inside the namespace; only the thread that opens it goes there."""
-    made: list[socket.socket] = []
+T = TypeVar("T")
 
-    def inside() -> None:
+
+def inside(namespace: str, work: Callable[[], T]) -> T:
+    """Do something inside a network namespace; a socket that is opened there stays there."""
+    made: list[T] = []
+
+    def run() -> None:
         with Path("/run/netns", namespace).open() as place:
             if LIBC.setns(place.fileno(), CLONE_NEWNET) != 0:
                 raise OSError(ctypes.get_errno(), "setns")
-        made.append(socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3)))
-        made[0].bind((interface, 3))
+        made.append(work())
 
-    thread = threading.Thread(target=inside)
+    thread = threading.Thread(target=run)
     thread.start()
     thread.join()
     return made[0]
+
+
+def packet_socket(interface: str) -> socket.socket:
+    made = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+    made.bind((interface, 3))
+    return made
+
+
+def fetch(namespace: str, name: str, *, blocks: int = 10**6) -> bytes:
+    """Read a file by TFTP (RFC 1350), b"" if there is none; break off after so many blocks, as a Pi does."""
+    wire = inside(namespace, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    wire.settimeout(3)
+    wire.sendto(b"\0\1" + name.encode() + b"\0octet\0", (SERVER, 69))
+    data = b""
+    with wire:
+        while True:
+            packet, peer = wire.recvfrom(2048)
+            if packet[1] == 5:
+                return b""
+            data += packet[4:]
+            blocks -= 1
+            if blocks == 0:
+                wire.sendto(b"\0\5\0\0Early terminate\0", peer)
+                return data
+            wire.sendto(b"\0\4" + packet[2:4], peer)
+            if len(packet) < 516:
+                return data
 
 
 @dataclass
@@ -110,7 +140,7 @@ class Wire:
     """Asks dnsmasq as a client would."""
 
     def __init__(self, namespace: str, interface: str) -> None:
-        self.socket = packet_socket(namespace, interface)
+        self.socket = inside(namespace, lambda: packet_socket(interface))
 
     def send(self, client: Client, message_type: int, *, port: int = 67, to: str = "255.255.255.255",
              ciaddr: str = "0.0.0.0", extra: tuple[object, ...] = ()) -> int:  # fmt: skip
@@ -123,8 +153,16 @@ class Wire:
             / BOOTP(chaddr=hardware, xid=xid, ciaddr=ciaddr, flags=0x8000)
             / DHCP(options=[*client.options(message_type), *extra, "end"])
         )
+        self._forget()
         self.socket.send(bytes(packet))
         return xid
+
+    def _forget(self) -> None:
+        """Frames of earlier transfers fill the socket's buffer, and an answer would not fit in."""
+        self.socket.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.socket.recv(65536)
 
     def receive(self, xid: int, seconds: float = 2.5) -> Answer | None:
         until = time.monotonic() + seconds
@@ -134,8 +172,9 @@ class Wire:
                 frame = Ether(self.socket.recv(4096))
             except TimeoutError:
                 return None
-            if BOOTP in frame and frame[BOOTP].op == 2 and frame[BOOTP].xid == xid:
-                return self._answer(bytes(frame[UDP].payload))
+            payload = bytes(frame[UDP].payload) if UDP in frame else b""
+            if payload[:1] == b"\2" and payload[4:8] == xid.to_bytes(4, "big"):
+                return self._answer(payload)
         return None
 
     @staticmethod
@@ -169,39 +208,33 @@ class Lab:
     client: str
     wire: Wire
 
-    def inside(self, *words: str) -> list[str]:
-        return ["ip", "netns", "exec", self.server, *words]
+    def words(self, *words: str) -> list[str]:
+        """A command line that runs at the server's end as the service's user, as supervisor starts it."""
+        caps = "+net_admin,+net_raw,+net_bind_service"
+        user = ["setpriv", "--reuid=netboot", "--regid=netboot", "--clear-groups"]
+        rights = [f"--inh-caps={caps}", f"--ambient-caps={caps}", f"--bounding-set=-all,{caps}"]
+        return ["nsenter", f"--net=/run/netns/{self.server}", *user, *rights, *words]
 
 
 @contextlib.contextmanager
-def lab() -> Iterator[Lab]:
-    """The wire, with 10.66.0.1 on `nbserver` and 10.66.0.50 on `nbclient`."""
+def lab(server: str = "", link: str = "nbserver") -> Iterator[Lab]:
+    """The wire: 10.66.0.1 on `link` in the server's namespace (made, if not named), 10.66.0.50 in ours."""
     tail = f"{os.getpid()}-{uuid.uuid4().hex[:4]}"
-    server, client = f"nb-rec-s{tail}", f"nb-rec-c{tail}"
-    for name in (server, client):
+    client, made = f"nb-rec-c{tail}", [] if server else [f"nb-rec-s{tail}"]
+    server = server or made[0]
+    made.append(client)
+    for name in made:
         ip("netns", "add", name)
     try:
-        ip(
-            "-n",
-            server,
-            "link",
-            "add",
-            "nbserver",
-            "type",
-            "veth",
-            "peer",
-            "name",
-            "nbclient",
-            "netns",
-            client,
-        )
-        for name, link, address in ((server, "nbserver", SERVER), (client, "nbclient", CLIENT)):
+        ip("-n", server, "link", "add", link, "type", "veth", "peer", "name", "nbclient", "netns", client)
+        for name, end, address in ((server, link, SERVER), (client, "nbclient", CLIENT)):
             ip("-n", name, "link", "set", "lo", "up")
-            ip("-n", name, "address", "add", f"{address}/24", "dev", link)
-            ip("-n", name, "link", "set", link, "up")
+            ip("-n", name, "address", "add", f"{address}/24", "dev", end)
+            ip("-n", name, "link", "set", end, "up")
         yield Lab(server, client, Wire(client, "nbclient"))
     finally:
-        for name in (server, client):
+        ip("-n", client, "link", "delete", "nbclient")
+        for name in made:
             ip("netns", "delete", name)
 
 
