@@ -53,9 +53,12 @@ class Dnsmasq:
 
     def install(self, config: str) -> None:
         """Let dnsmasq itself check a configuration, and put it in place for the next start."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / f".{CONFIG_NAME}.new"
-        draft.write_text(config)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            draft.write_text(config)
+        except OSError as error:
+            raise UnavailableError(f"dnsmasq's configuration cannot be written: {error.strerror}.") from error
         done = system.run(["dnsmasq", "--test", f"--conf-file={draft}"])
         if done.exit_code != 0:
             said = done.stderr.replace(str(draft), CONFIG_NAME).strip()
@@ -137,6 +140,6 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     """Size and time of change: the same for a copy that kept its time."""
     try:
         found = path.stat()
-    except FileNotFoundError:
+    except OSError:
         return None
     return found.st_size, found.st_mtime_ns

@@ -19,6 +19,7 @@ FIRMWARE_NAMES = {
     0: "BIOS", 6: "UEFI (32 bit)", 7: "UEFI", 9: "UEFI", 11: "UEFI (arm64)", 16: "UEFI (HTTP boot)",
     19: "UEFI (arm64, HTTP boot)",
 }  # fmt: skip
+_ACK = "5"  # RFC 2132, section 9.6; a first question is answered by an offer, 2
 SizeOf = Callable[[str], int | None]
 
 
@@ -31,6 +32,7 @@ class Exchange:
     user_class: str
     tags: frozenset[str]
     boot_file: str
+    answer: str  # option 53 of what dnsmasq sent
     seconds: float  # from the packet's first line to the answer's last
 
     @property
@@ -100,6 +102,7 @@ def _exchange(group: Sequence[Record]) -> Exchange:
         user_class=details.get("user class", ""),
         tags=frozenset(re.split(r",\s*", details.get("tags", ""))),
         boot_file=details.get("bootfile name", ""),
+        answer=details.get("message type", ""),
         seconds=max(0.0, group[-1].at - group[0].at),
     )
 
@@ -142,10 +145,11 @@ def _acknowledged(exchange: Exchange, packet: Packet) -> Sighting:
 def _proxied(exchange: Exchange, packet: Packet) -> Sighting:
     if packet.note == "proxy-ignored":
         return _sighting(exchange, packet, "ignored", "was not answered", _later_sign(exchange))
-    if packet.note == "proxy" and not packet.address:
+    if packet.note == "proxy" and exchange.answer != _ACK:
         told = f"asked what to boot{_and_file(exchange)}"
         return _sighting(exchange, packet, "proxy", told, _first_sign(exchange))
-    told = f"asked on port 4011 and was told {packet.note or exchange.boot_file}"
+    file = (exchange.boot_file or "nothing").rpartition("/")[2]
+    told = f"asked on port 4011 and was told to load {file}"
     return _sighting(exchange, packet, "boot-server", told, _later_sign(exchange))
 
 

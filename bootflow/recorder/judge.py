@@ -86,7 +86,7 @@ class Story:
 
 
 def judge(
-    events: Sequence[Seen], now: datetime, *, mac: str = "", http_port: int = 8080,
+    events: Sequence[Seen], now: datetime, *, mac: str, http_port: int = 8080,
     last_event_at: datetime | None = None,
 ) -> Verdict:  # fmt: skip
     """The verdict over a boot with at least one event; `last_event_at` counts repeated ones too."""

@@ -17,6 +17,7 @@ _PACKET = re.compile(
     rf"^(?P<word>DHCP[A-Z]+|PXE)\((?P<interface>[^)]*)\) (?:{ADDRESS} )?{MAC}(?: (?P<note>.*))?$"
 )
 _DETAIL = re.compile(r"^(?P<name>vendor class|user class|tags|bootfile name): ?(?P<value>.*)$")
+_ANSWER = re.compile(r"^sent size: +1 option: +53 message-type +(?P<type>\d+)$")
 _TFTP = (
     ("file", re.compile(rf"^(?:TFTP: )?sent (?P<path>.+) to {ADDRESS}$")),
     ("file-failed", re.compile(rf"^(?:TFTP: )?failed sending (?P<path>.+) to {ADDRESS}$")),
@@ -82,6 +83,9 @@ def _exchange(at: float, xid: int, text: str) -> Record:
     detail = _DETAIL.match(text)
     if detail is not None:
         return Detail(at, xid, detail["name"], detail["value"].strip())
+    answer = _ANSWER.match(text)
+    if answer is not None:
+        return Detail(at, xid, "message type", answer["type"])
     return Detail(at, xid, OPENING if text.startswith("available DHCP ") else "", "")
 
 
