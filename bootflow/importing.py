@@ -102,7 +102,7 @@ def _row(line: int, fields: dict[str, str]) -> Row:
         mac=parse_mac(fields["mac"]),
         name=clean_name(fields["name"]),
         device_type=device_type,
-        group=clean_name(group)[:100] if group else "",
+        group=clean_name(group) if group else "",
         image=fields.get("image", "").strip(),
     )
 

@@ -12,7 +12,6 @@ from devices.services import get_discovered, move_to_group, register_device, upd
 from images.models import Export, Image
 from images.services import assign_image, unassign_image
 from netboot_site.errors import ConflictError, ValidationError
-from netboot_site.formats import device_code
 
 DEFAULT_KERNEL_SET = "default"
 
@@ -88,9 +87,7 @@ def approve_device(
     device = register_device(
         mac=mac,
         device_type=device_type or found.device_type,
-        name=name
-        if name is not None
-        else f"{found.facts.get('product') or 'Device'} {device_code(found.mac)}",
+        name=name if name is not None else _suggested_name(found),
         group=group,
     )
     _give_image(device, image_id)
@@ -121,6 +118,12 @@ def spend_boot_once(*, mac: str) -> None:
     BootPlan.objects.filter(device__mac=mac).exclude(boot_once=BootOnce.NONE).update(
         boot_once=BootOnce.NONE, boot_once_installer=None
     )
+
+
+def _suggested_name(device: Device) -> str:
+    """What it told of itself, as far as that can be a name, and its code."""
+    product = str(device.facts.get("product") or "Device").replace("${", "{")
+    return f"{product[:100].strip()} {device.code}"
 
 
 def _installer_for(device: Device, name: str | None) -> Installer:

@@ -1,0 +1,99 @@
+"""`manage.py import_devices`: all of a CSV file, or none and the line of each mistake."""
+
+from __future__ import annotations
+
+import time
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from devices.models import Device, DeviceState, Group
+from images.models import Export, Image, StorageNode
+
+pytestmark = pytest.mark.django_db
+HEAD = "mac,name,device_type,group,image\n"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "devices.csv"
+
+
+def run(file: Path, text: str | bytes) -> str:
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    out = StringIO()
+    call_command("import_devices", str(file), stdout=out)
+    return out.getvalue()
+
+
+def test_devices_come_in_with_their_group_and_disk(file: Path, node: StorageNode) -> None:
+    Image.objects.create(id="d", name="D", size_bytes=1, device_type="x64", node=node, state="ready")
+    text = f"{HEAD}52-54-00-00-00-01,pc 1,x64,Room 1,d\n525400000002,pc 2,x86,,\n"
+    assert run(file, text) == "2 devices imported.\n"
+    first, second = Device.objects.order_by("mac")
+    assert (first.name, first.device_type, first.state) == ("pc 1", "x64", DeviceState.ENROLLED)
+    assert (str(first.group), second.group) == ("Room 1", None)
+    assert Export.objects.get().device == first
+
+
+def test_the_last_two_columns_may_miss_and_a_byte_order_mark_may_stand_before(file: Path) -> None:
+    run(file, b"\xef\xbb\xbfmac,name,device_type\r\n525400000001,pc,x64\r\n")
+    assert Device.objects.count() == 1
+
+
+def test_a_discovered_device_becomes_known(file: Path) -> None:
+    Device.objects.create(
+        mac="52:54:00:00:00:01", device_type="x86", state=DeviceState.DISCOVERED, facts={"serial": "1"}
+    )
+    run(file, f"{HEAD}525400000001,pc,x64,,\n")
+    device = Device.objects.get()
+    assert (device.state, device.name, device.facts) == (DeviceState.ENROLLED, "pc", {"serial": "1"})
+
+
+def test_every_bad_line_is_named_and_nothing_comes_in(file: Path) -> None:
+    Device.objects.create(mac="52:54:00:00:00:07", device_type="x64", name="old")
+    text = (
+        f"{HEAD}525400000001,good,x64,Room,\nhello,pc,x64,,\n525400000003,,x64,,\n525400000004,pc,toaster,,\n"
+        "52:54:00:00:00:01,twice,x64,,\n525400000007,taken,x64,,\n525400000008,a,x64,b,c,d\n"
+    )
+    with pytest.raises(CommandError) as refused:
+        run(file, text)
+    said = str(refused.value)
+    for line in (3, 4, 5, 6, 7, 8):
+        assert f"line {line}:" in said
+    assert "line 2:" not in said
+    assert "stands in line 2 already" in said
+    assert Device.objects.count() == 1
+    assert not Group.objects.exists()
+
+
+@pytest.mark.parametrize("image", ["none", "d"])
+def test_a_disk_that_cannot_be_given_refuses_the_whole(file: Path, node: StorageNode, image: str) -> None:
+    Image.objects.create(id="d", name="D", size_bytes=1, device_type="x64", node=node, state="ready")
+    rows = f"525400000001,pc 1,x64,,{image}\n525400000002,pc 2,x64,,{image}\n"
+    with pytest.raises(CommandError, match="line 3:"):
+        run(file, HEAD + rows)
+    assert not Device.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "hello\n", "mac,name\n", "mac,name,device_type,color\n", b"\xff\xfe\x00", "\0"]
+)
+def test_a_file_that_is_no_list_of_devices_is_refused(file: Path, text: str | bytes) -> None:
+    with pytest.raises(CommandError):
+        run(file, text)
+
+
+def test_a_file_that_is_not_there_is_told(file: Path) -> None:
+    with pytest.raises(CommandError, match=r"devices\.csv"):
+        call_command("import_devices", str(file))
+
+
+def test_ten_thousand_devices_come_in_within_seconds(file: Path) -> None:
+    rows = "".join(f"52540{n:07x},pc-{n},x64,room {n % 7},\n" for n in range(10_000))
+    began = time.monotonic()
+    run(file, HEAD + rows)
+    assert Device.objects.count() == 10_000
+    assert time.monotonic() - began < 15
