@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -52,6 +53,12 @@ api.get("/metrics", auth=API_AUTH, tags=["operation"], summary="Figures for Prom
 def refuse(request: HttpRequest, error: OrchestratorError) -> HttpResponse:
     """One of our own errors, as its status and sentence."""
     return api.create_response(request, {"detail": str(error)}, status=STATUS_OF_ERROR[type(error)])
+
+
+@api.exception_handler(RequestDataTooBig)
+def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
+    """A document of this API is a few KiB."""
+    return api.create_response(request, {"detail": "This body is larger than 1 MiB."}, status=413)
 
 
 @api.exception_handler(OperationalError)
