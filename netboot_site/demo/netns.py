@@ -71,12 +71,20 @@ class Namespace:
         self.ip("link", "set", name, "master", bridge, "up")
 
 
-def add_cable(namespace: Namespace, inside: str, outside: str, other: Namespace | None, address: str) -> None:
+def add_cable(
+    namespace: Namespace,
+    inside: str,
+    outside: str,
+    other: Namespace | None,
+    address: str,
+    *,
+    bridge: str = BRIDGE,
+) -> None:
     """A cable from the wire in `namespace` to the interface `outside` of another one, or of this machine."""
     remove_interface(outside, other)
     words = ["link", "add", inside, "netns", namespace.name, "type", "veth", "peer", "name", outside]
     _ip(*words, *(["netns", other.name] if other else []))
-    namespace.ip("link", "set", inside, "master", BRIDGE, "up")
+    namespace.ip("link", "set", inside, "master", bridge, "up")
     enter = ["-n", other.name] if other else []
     _ip(*enter, "address", "add", address, "dev", outside)
     _ip(*enter, "link", "set", outside, "up")
