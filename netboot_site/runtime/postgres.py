@@ -96,6 +96,12 @@ def _run_initdb(cluster: Path, as_user: Sequence[str]) -> None:
     half_done.rename(cluster)
 
 
+def takes_queries(cluster: Path, sockets: Path) -> bool:
+    """Whether the server is past its start and its recovery."""
+    argv = [str(binaries(cluster) / "pg_isready"), "--quiet", "-h", str(sockets), "-p", str(PORT), "-d", ROLE]
+    return system.run(argv).exit_code == 0
+
+
 def forget_dead_server(cluster: Path) -> None:
     """Remove the note of a server that was killed, where its process number now belongs to another program.
 

@@ -14,8 +14,8 @@ from django.conf import settings
 
 from netboot_site.errors import UnavailableError
 from netboot_site.runtime import logs
-from netboot_site.runtime.postgres import PORT
-from netboot_site.runtime.programs import Program
+from netboot_site.runtime.postgres import PORT, takes_queries
+from netboot_site.runtime.programs import Program, cluster_path
 
 HEALTHY_WITHIN_SECONDS = 60.0
 _LISTENING_WITHIN_SECONDS = 60.0  # a database that was killed replays its log first
@@ -45,12 +45,18 @@ def _sockets(programs: list[Program]) -> dict[str, Path]:
     return {name: Path(path) for name, path in known.items() if name in names}
 
 
+def _ready(name: str, path: Path) -> bool:
+    if name == "postgres":  # it listens while it still replays the log of one that was killed
+        return accepts(path) and takes_queries(cluster_path(), path.parent)
+    return accepts(path)
+
+
 def wait_for_sockets(programs: list[Program]) -> None:
     """Return when each of these programs listens. Raises UnavailableError with the end of its log."""
     deadline = time.monotonic() + _LISTENING_WITHIN_SECONDS
     waiting = _sockets(programs)
     while waiting and time.monotonic() < deadline:
-        waiting = {name: path for name, path in waiting.items() if not accepts(path)}
+        waiting = {name: path for name, path in waiting.items() if not _ready(name, path)}
         time.sleep(0.05 if waiting else 0)
     if waiting:
         raise UnavailableError(_why(list(waiting)))

@@ -82,8 +82,9 @@ def start(conf: Path, environment: dict[str, str]) -> Any:
 
     Should the launcher be killed, the kernel sends supervisor a SIGTERM, and it stops everything in order.
     """
-    for note in _FOLDER.glob("*.started"):
-        note.unlink()  # its process numbers are of an earlier session
+    # Process numbers of an earlier session, and the socket that a killed supervisor left.
+    for stale in (*_FOLDER.glob("*.started"), *_FOLDER.glob("supervisor.sock*")):
+        stale.unlink()
     words = ["setpriv", "--pdeathsig=TERM", PYTHON, "-m", "supervisor.supervisord", "-c", str(conf)]
     process = system.start(words, env=environment, new_session=True)
     _SESSION_NOTE.write_text(f"{_boot_identity()} {process.pid}")

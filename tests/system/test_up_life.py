@@ -57,8 +57,7 @@ def test_secrets_are_their_owners_alone(instance: Instance) -> None:
 def test_a_second_start_keeps_the_data_and_the_password(instance: Instance) -> None:
     kept = (instance.data_path / "admin-password").read_text()
     instance.start()
-    body = {"mac": "52:54:00:00:00:01", "device_type": "x64", "name": "kept"}
-    assert instance.api("POST", "/api/v1/devices", body).status == 201
+    register(instance, "52:54:00:00:00:01")
     instance.stop(signal.SIGTERM)
     instance.start()
     assert instance.api("GET", "/api/v1/devices/52:54:00:00:00:01").json["name"] == "kept"
@@ -70,6 +69,7 @@ def test_a_second_start_keeps_the_data_and_the_password(instance: Instance) -> N
 
 def test_an_instance_that_was_killed_whole_carries_on(instance: Instance) -> None:
     instance.start()
+    register(instance, "52:54:00:00:00:02")
     launcher = instance.process
     assert launcher is not None
     for pid in [launcher.pid, *instance.processes()]:
@@ -77,7 +77,7 @@ def test_an_instance_that_was_killed_whole_carries_on(instance: Instance) -> Non
             os.kill(pid, signal.SIGKILL)
     launcher.wait()
     instance.start()
-    assert instance.api("GET", "/api/v1/devices/52:54:00:00:00:01").json["name"] == "kept"
+    assert instance.api("GET", "/api/v1/devices/52:54:00:00:00:02").json["name"] == "kept"
 
 
 def test_a_launcher_that_was_killed_takes_everything_with_it(instance: Instance) -> None:
@@ -124,7 +124,7 @@ def test_a_taken_port_is_told_with_its_holder_and_nothing_stays(instance: Instan
         ({"DHCP_MODE": "maybe"}, "DHCP_MODE is 'maybe': it must be proxy, server or off."),
         ({"DHCP_MODE": "server"}, "DHCP_MODE=server needs DHCP_RANGE=first,last"),
         ({"IQN_PREFIX": "disk,1"}, "IQN_PREFIX is 'disk,1'"),
-        ({"DATA_PATH": "/proc/here"}, "DATA_PATH (/proc/here) cannot be made"),
+        ({"DATA_PATH": "/etc/passwd/data"}, "DATA_PATH (/etc/passwd/data) cannot be made: not a directory."),
     ],
 )
 def test_a_start_that_cannot_succeed_says_why(
@@ -134,6 +134,11 @@ def test_a_start_that_cannot_succeed_says_why(
     output = refused(instance)
     assert words in output
     assert "Traceback" not in output
+
+
+def register(instance: Instance, mac: str) -> None:
+    answer = instance.api("POST", "/api/v1/devices", {"mac": mac, "device_type": "x64", "name": "kept"})
+    assert answer.status == 201, answer.text
 
 
 def refused(instance: Instance) -> str:
