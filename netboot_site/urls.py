@@ -1,8 +1,10 @@
 """Every address of the site (DESIGN.md, section 8)."""
 
 from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView, LogoutView
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from bootflow.firmware_urls import firmware_patterns
 from netboot_site import dashboard
@@ -16,6 +18,7 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(), name="logout"),
     path("", include("bootflow.urls")),
     path("", include("images.urls")),
+    path("admin/login/", login_not_required(RedirectView.as_view(pattern_name="login", query_string=True))),
     path("admin/", admin.site.urls),
     path("", api.urls),
 ]

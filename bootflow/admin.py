@@ -1,0 +1,141 @@
+"""Django admin of what machines are told to boot, and of what became of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from bootflow.catalogue import (
+    InstallerFiles,
+    create_installer,
+    create_kernel_set,
+    delete_installer,
+    delete_kernel_set,
+    update_installer,
+    update_kernel_set,
+)
+from bootflow.models import Boot, BootEvent, BootNetwork, BootPlan, Installer, KernelSet, LogPosition
+from netboot_site.guarded import ReadOnlyAdmin, ServiceAdmin, page_link
+
+
+class KernelSetForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A kernel set; the service passes the default on, so that two for a moment are no error."""
+
+    def _get_validation_exclusions(self) -> set[str]:
+        return {*super()._get_validation_exclusions(), "is_default"}  # type: ignore[misc]
+
+
+@admin.register(KernelSet)
+class KernelSetAdmin(ServiceAdmin):
+    """Kernel sets; one is always the default."""
+
+    form = KernelSetForm
+    list_display = ["name", "kernel_url", "is_default"]
+    search_fields = ["name", "kernel_url", "cmdline"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Devices refer to its name."""
+        return [] if obj is None else ["name"]
+
+    def save_model(self, request: HttpRequest, obj: KernelSet, form: Any, change: bool) -> None:
+        """Through the service, on the row as it stands."""
+        data = form.cleaned_data
+        fields: Any = {name: data[name] for name in ("kernel_url", "initramfs_url", "cmdline", "is_default")}
+        if change:
+            update_kernel_set(kernel_set=KernelSet.objects.get(pk=obj.pk), **fields)
+        else:
+            create_kernel_set(name=obj.name, **fields)
+
+    def delete_model(self, request: HttpRequest, obj: KernelSet) -> None:
+        """Refused for the default one and while a device uses it."""
+        delete_kernel_set(kernel_set=obj)
+
+
+@admin.register(Installer)
+class InstallerAdmin(ServiceAdmin):
+    """Installers in the boot menu."""
+
+    list_display = ["name", "device_type", "path", "kernel"]
+    list_filter = ["device_type"]
+    search_fields = ["name", "path"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Devices refer to its name."""
+        return [] if obj is None else ["name"]
+
+    def save_model(self, request: HttpRequest, obj: Installer, form: forms.ModelForm, change: bool) -> None:  # type: ignore[type-arg]
+        """Through the service, on the row as it stands."""
+        files = InstallerFiles(obj.path, obj.kernel, obj.initrd, obj.kernel_cmdline, obj.device_type)
+        if change:
+            update_installer(installer=Installer.objects.get(pk=obj.pk), files=files)
+        else:
+            create_installer(name=obj.name, files=files)
+
+    def delete_model(self, request: HttpRequest, obj: Installer) -> None:
+        """Refused while a device's next boot is to start it."""
+        delete_installer(installer=obj)
+
+
+@admin.register(BootPlan)
+class BootPlanAdmin(ReadOnlyAdmin):
+    """What devices boot besides their disk; changed on the device's page."""
+
+    list_display = ["device", "kernel_set", "boot_once", "boot_once_installer", "updated_at"]
+    list_filter = ["boot_once", "kernel_set"]
+    list_select_related = ["device", "kernel_set", "boot_once_installer"]
+    search_fields = ["device__name", "device__mac"]
+
+
+@admin.register(BootNetwork)
+class BootNetworkAdmin(ReadOnlyAdmin):
+    """Further networks that are served."""
+
+    list_display = ["interface", "address", "prefix_length", "first_address", "last_address"]
+
+
+class BootEventInline(admin.TabularInline):  # type: ignore[type-arg]
+    """A boot's events."""
+
+    model = BootEvent
+    fields = ("at", "stage", "kind", "detail")
+    readonly_fields = ("at", "stage", "kind", "detail")
+    can_delete = False
+    extra = max_num = 0
+
+
+@admin.register(Boot)
+class BootAdmin(ReadOnlyAdmin):
+    """The flight recorder's boots."""
+
+    date_hierarchy = "started_at"
+    inlines = [BootEventInline]
+    list_display = ["mac", "started_at", "stage", "outcome", "reason", "page"]
+    list_filter = ["outcome", "stage"]
+    search_fields = ["mac", "reason"]
+
+    @admin.display(description="page")
+    def page(self, boot: Boot) -> SafeString:
+        """Its time line."""
+        return page_link(f"/boots/{boot.pk}/")
+
+
+@admin.register(BootEvent)
+class BootEventAdmin(ReadOnlyAdmin):
+    """Single events of boots."""
+
+    list_display = ["boot", "at", "stage", "kind", "detail"]
+    list_filter = ["stage"]
+    list_select_related = ["boot"]
+    search_fields = ["boot__mac", "kind", "detail"]
+    show_full_result_count = False
+
+
+@admin.register(LogPosition)
+class LogPositionAdmin(ReadOnlyAdmin):
+    """How far the recorder has read."""
+
+    list_display = ["source", "offset", "inode"]
