@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from itertools import groupby
 from typing import Any
 
@@ -30,6 +31,14 @@ def image_choices(device_type: str = "") -> Choices:
         (labels[kind], [(key, f"{name} ({key})" if name != key else key) for _, key, name in images])
         for kind, images in groupby(found, key=lambda row: DeviceType(row[0]))
     ]
+
+
+def _fits() -> str:
+    """For our script: under which headings a type's images stand."""
+    labels = dict(DeviceType.choices)
+    return json.dumps(
+        {kind.value: [labels[image] for image in images] for kind, images in FITTING_IMAGES.items()}
+    )
 
 
 class NamedForm(forms.Form):
@@ -61,6 +70,7 @@ class ApproveForm(NamedForm):
     def __init__(self, *args: Any, device_type: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["image"].choices = [("", "No disk yet"), *image_choices(device_type)]  # type: ignore[attr-defined]
+        self.fields["device_type"].widget.attrs.update({"data-narrows": "image", "data-fits": _fits()})
 
 
 class RegisterForm(ApproveForm):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -11,7 +11,9 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from bootflow.overview import device_counts, last_boots, running_boots, waiting_devices
+from images.models import StorageNode
 from images.overview import storage_totals
+from netboot_site.health import HEALTHY, check_processes
 from netboot_site.models import Heartbeat
 from netboot_site.pages import live_answer, live_fragment
 
@@ -29,17 +31,31 @@ class Service:
 
 
 def services() -> list[Service]:
-    """Every service that reported within a day, and whether it still does."""
+    """Every service that reported within a day, each node's target server, and the processes beside them."""
     now = timezone.now()
-    return [
+    beats = [
         _service(row, now - row.beat_at) for row in Heartbeat.objects.filter(beat_at__gt=now - GONE_AFTER)
     ]
+    processes = [_process(name, found) for name, found in sorted(check_processes().items())]
+    return [*beats, *[_target_server(node, now) for node in StorageNode.objects.all()], *processes]
 
 
 def _service(row: Heartbeat, silence: timedelta) -> Service:
     if silence > LATE_AFTER:
         return Service(row.name, "down", "Silent; its log tells why.")
-    return Service(row.name, "late" if row.last_error else "up", row.last_error)
+    return Service(row.name, "troubled" if row.last_error else "up", row.last_error)
+
+
+def _target_server(node: StorageNode, now: datetime) -> Service:
+    name = f"iSCSI on {node.name}"
+    if node.observed_at is None or now - node.observed_at > LATE_AFTER:
+        return Service(name, "unknown", "Its worker has not looked for a while.")
+    state = "up" if node.observed_target_server == "ready" else "troubled"
+    return Service(name, state, node.last_error)
+
+
+def _process(name: str, found: str) -> Service:
+    return Service(name, "up", "") if found == HEALTHY else Service(name, "down", f"It {found}.")
 
 
 def _fragment(request: HttpRequest) -> SafeString:

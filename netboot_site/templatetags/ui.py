@@ -29,7 +29,7 @@ COLOURS = {
     "ready": "green", "creating": "azure", "importing": "azure", "deleting": "orange", "failed": "red",
     "pending": "azure", "waiting": "orange",
     "": "blue", "ok": "green", "local": "cyan", "menu": "purple",
-    "up": "green", "late": "orange", "down": "red", "unknown": "secondary",
+    "up": "green", "troubled": "orange", "down": "red", "unknown": "secondary",
 }  # fmt: skip
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 

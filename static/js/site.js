@@ -65,8 +65,9 @@
   const narrow = (root) => all("select[data-narrows]", root).forEach((type) => {
     const images = type.form.elements[type.dataset.narrows];
     if (!images) return;
+    const headings = JSON.parse(type.dataset.fits)[type.value] || [];
     for (const group of all("optgroup", images)) {
-      const fits = !group.dataset.type || !type.value || group.dataset.type === type.value;
+      const fits = headings.includes(group.label);
       group.hidden = group.disabled = !fits;
       if (!fits && group.contains(images.selectedOptions[0])) images.value = "";
     }

@@ -85,7 +85,8 @@ def _devices(now: datetime) -> dict[str, Device]:
 def _images(devices: dict[str, Device], now: datetime) -> None:
     node = StorageNode.objects.create(
         name=settings.STORAGE_NODE, portal_address="10.20.0.1", observed_capacity_bytes=930 * GIB,
-        observed_free_bytes=541 * GIB, observed_used_bytes=212 * GIB, observed_at=now,
+        observed_free_bytes=541 * GIB, observed_used_bytes=212 * GIB, observed_at=now + timedelta(minutes=10),
+        observed_target_server="ready",
     )  # fmt: skip
     for number, (name, device) in enumerate(devices.items()):
         image = Image.objects.create(

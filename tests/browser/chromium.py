@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Request, sync_playwright
 
 EXECUTABLE = "/usr/bin/chromium"
 FLAGS = [
@@ -36,7 +36,11 @@ class Complaints:
         """Note errors and warnings of a page from now on."""
         page.on("console", lambda m: self.seen.append(m.text) if m.type in {"error", "warning"} else None)
         page.on("pageerror", lambda error: self.seen.append(str(error)))
-        page.on("requestfailed", lambda r: self.seen.append(f"{r.url}: {r.failure}"))
+        page.on("requestfailed", self._note_failure)
+
+    def _note_failure(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page was left while it still loaded something
+            self.seen.append(f"{request.url}: {request.failure}")
 
 
 def sign_in(page: Page, base: str, username: str, password: str) -> None:
