@@ -42,6 +42,7 @@ class Command(BaseCommand):
     """Reads what dnsmasq, nginx and the target servers say, and writes it down as boots."""
 
     help = "Record boots until told to stop."
+    requires_system_checks = []  # they would load every page and the whole REST API
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Round after round. While the database is away nothing is read, so nothing is lost."""
