@@ -9,6 +9,9 @@ from ninja import Schema
 from pydantic import AfterValidator, Field
 
 from bootflow.models import Boot, BootEvent, BootPlan, Installer, KernelSet
+from bootflow.recorder.judge import Seen
+from bootflow.recorder.telling import tell
+from bootflow.recorder.timing import own_seconds
 from devices.models import Device
 from devices.schemas import Text, without_nul
 
@@ -190,6 +193,7 @@ class BootOut(Schema):
     stage: str
     outcome: str | None
     reason: str
+    own_seconds: float  # how long the machine has waited for us
     events: list[BootEventOut]
 
 
@@ -244,6 +248,8 @@ def installer_out(row: Installer) -> InstallerOut:
 
 def boot_out(boot: Boot) -> BootOut:
     """A boot row with its events as the API shows it."""
+    events = list(boot.events.all())
+    seen = [Seen(event.at, event.stage, event.kind, event.detail, event.facts) for event in events]
     return BootOut(
         id=boot.pk,
         mac=boot.mac,
@@ -252,7 +258,8 @@ def boot_out(boot: Boot) -> BootOut:
         stage=boot.stage,
         outcome=boot.outcome or None,
         reason=boot.reason,
-        events=[_event_out(boot, event) for event in boot.events.all()],
+        own_seconds=own_seconds(seen, mac=boot.mac),
+        events=[_event_out(boot, event) for event in events],
     )
 
 
@@ -261,7 +268,7 @@ def _event_out(boot: Boot, event: BootEvent) -> BootEventOut:
         stage=event.stage,
         at=event.at,
         elapsed_seconds=round((event.at - boot.started_at).total_seconds(), 3),
-        detail=event.detail or event.kind,
+        detail=event.detail or tell(boot.mac, event.kind, event.facts),
         kind=event.kind,
         facts=event.facts,
     )

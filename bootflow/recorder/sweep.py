@@ -11,6 +11,8 @@ from django.utils import timezone
 
 from bootflow.models import Boot, BootEvent, BootOnce, BootPlan, Outcome, Stage
 from bootflow.recorder.judge import Seen, Verdict, judge
+from bootflow.recorder.ledger import DETAIL_LENGTH
+from bootflow.recorder.telling import tell
 from bootflow.services import spend_boot_once
 from devices.models import Device, DeviceState, DeviceType, Firmware
 
@@ -38,9 +40,18 @@ def _judge_one(boot: Boot, events: list[BootEvent], now: datetime) -> None:
         seen, now, mac=boot.mac, http_port=settings.BOOT_HTTP_PORT, last_event_at=boot.last_event_at
     )
     with transaction.atomic():
+        _tell(boot, events)
         _apply(boot, verdict)
         if _is_spent(boot, verdict, events, now):
             _spend(boot, verdict, now)
+
+
+def _tell(boot: Boot, events: list[BootEvent]) -> None:
+    """What the boot endpoints record in one statement has no words: they are added here."""
+    for event in events:
+        if not event.detail:
+            event.detail = tell(boot.mac, event.kind, event.facts)[:DETAIL_LENGTH]
+            event.save(update_fields=["detail"])
 
 
 def _apply(boot: Boot, verdict: Verdict) -> None:

@@ -33,7 +33,9 @@ def test_boots_come_newest_first_with_their_events(api: Api) -> None:
     make_boots(3)
     boots = api.get("/api/v1/boots").json()
     assert [boot["mac"] for boot in boots] == [MAC, OTHER, MAC]
-    assert set(boots[0]) == {"id", "mac", "started_at", "finished_at", "stage", "outcome", "reason", "events"}
+    assert set(boots[0]) == {
+        "id", "mac", "started_at", "finished_at", "stage", "outcome", "reason", "own_seconds", "events",
+    }  # fmt: skip
     events = boots[0]["events"]
     assert [(event["stage"], event["elapsed_seconds"]) for event in events] == [
         ("dhcp", 0.0), ("script", 1.5), ("os", 30.0),

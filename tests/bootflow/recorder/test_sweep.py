@@ -82,6 +82,13 @@ def test_a_failed_boot_that_goes_on_after_all_is_in_progress_again() -> None:
     assert "Waits to be approved" in one.reason
 
 
+def test_a_check_in_is_told_in_words() -> None:
+    asked = event(boot(1), "script", "script", 0, plan={**ENROLLED, "disk": DISK})
+    sweep.judge_open_boots()
+    asked.refresh_from_db()
+    assert asked.detail == "Asked what to boot, and was told to boot from its disk debian."
+
+
 def test_a_verdict_does_not_undo_what_came_meanwhile() -> None:
     one = boot(60)
     event(one, "discover", client="pxe")

@@ -1,0 +1,49 @@
+"""Events that were recorded without words, as sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bootflow.decision import (
+    AwaitApproval,
+    BootDecision,
+    BootImage,
+    BootInstaller,
+    BootLocal,
+    BootMenu,
+    Disabled,
+    ProveIdentity,
+    Situation,
+    Wait,
+    decide,
+)
+
+
+def tell(mac: str, kind: str, facts: Mapping[str, Any]) -> str:
+    """What happened; for a check-in also what the machine was told, computed again from what decided it."""
+    if kind == "online":
+        return "The operating system says that it is up."
+    if "plan" not in facts:
+        return "Asked what to boot." if kind in ("script", "check-in") else kind
+    return f"Asked what to boot, and was told {_told(decide(Situation.from_facts(mac, facts['plan'])))}."
+
+
+def _told(decision: BootDecision) -> str:
+    match decision:
+        case BootImage(disk=disk):
+            return f"to boot from its disk {disk.image_id}"
+        case BootInstaller(files=files):
+            return f"to start the installer {files.name}"
+        case BootMenu():
+            return "to show the menu"
+        case BootLocal():
+            return "to start from its local disk"
+        case Disabled():
+            return "to start from its local disk, since it is disabled"
+        case Wait(disk=disk):
+            return f"to wait until its disk {disk.image_id} is ready"
+        case ProveIdentity():
+            return "to wait, since its identity could not be checked"
+        case AwaitApproval(code=code):
+            return f"to wait until somebody approves it (code {code})"
