@@ -14,7 +14,7 @@ from django.db import Error as DatabaseError
 from django.db import connection
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Schema
+from ninja import Schema, Status
 
 from images.models import StorageNode
 from netboot_site.models import Heartbeat
@@ -147,9 +147,9 @@ def observe() -> Checked:
     return services
 
 
-def health(request: HttpRequest) -> tuple[int, Health]:
+def health(request: HttpRequest) -> Status[Health]:
     """200 while every service is at work, 503 with the names of those that are not."""
     services = observe()
     down = [name for name, state in services.items() if state != HEALTHY]
     status = f"unhealthy: {', '.join(down)}" if down else HEALTHY
-    return (503 if down else 200), Health(status=status, services=services)
+    return Status(503 if down else 200, Health(status=status, services=services))
