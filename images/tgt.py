@@ -84,7 +84,10 @@ class TgtServer:
         self._do("delete", "target", "--tid", str(tid))
 
     def create_disk(self, tid: int, lun: int, disk: Disk) -> None:
-        """tgtadm takes an empty or negative file name for a disk, so the file is looked at first."""
+        """tgtadm takes an empty or negative file name for a disk, so the file is looked at first.
+
+        Of tgtd's stores `rdwr` brings SYNCHRONIZE CACHE to the disk and frees what is trimmed; `aio` does neither.
+        """
         if not Path(disk.path).is_absolute() or not Path(disk.path).is_file():
             raise ConflictError("The disk's file is not there.")
         unit = ("--tid", str(tid), "--lun", str(lun))

@@ -37,7 +37,7 @@ class Recorded:
     export_error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wanted:
     """An image as the database has it."""
 
@@ -51,7 +51,7 @@ class Wanted:
     access: Access | None = None
     recorded: Recorded = Recorded()
 
-    @property
+    @cached_property
     def disk(self) -> Disk:
         """Its identity in the guest: the same wherever and whenever it is exported."""
         serial = self.image_id

@@ -21,9 +21,14 @@ def folder(image_id: str) -> Path:
     return Path(settings.IMAGES_PATH) / image_id
 
 
+def head_name(image_id: str, generation: int) -> str:
+    """The writable disk, of a given content: its path as text, as tgtd shows it."""
+    return f"{settings.IMAGES_PATH}/{image_id}/head-{generation}.raw"
+
+
 def head_path(image_id: str, generation: int) -> Path:
     """The writable disk, of a given content."""
-    return Path(f"{settings.IMAGES_PATH}/{image_id}/head-{generation}.raw")
+    return Path(head_name(image_id, generation))
 
 
 def look(image_id: str, generation: int, *, thoroughly: bool) -> FilesSeen:

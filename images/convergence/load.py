@@ -46,7 +46,7 @@ def _wanted(
         image_id=image_id,
         iqn=f"{settings.IQN_PREFIX}:{image_id}",
         state=ImageState(state),
-        path=str(files.head_path(image_id, generation)),
+        path=files.head_name(image_id, generation),
         generation=generation,
         size_bytes=size_bytes,
         seen_size_bytes=seen_size_bytes or 0,
