@@ -86,7 +86,7 @@ class TgtServer:
     def create_disk(self, tid: int, lun: int, disk: Disk) -> None:
         """tgtadm takes an empty or negative file name for a disk, so the file is looked at first.
 
-        Of tgtd's stores `rdwr` brings SYNCHRONIZE CACHE to the disk and frees what is trimmed; `aio` does neither.
+        Of its stores `rdwr` brings SYNCHRONIZE CACHE to the disk and frees what is trimmed; `aio` does not.
         """
         if not Path(disk.path).is_absolute() or not Path(disk.path).is_file():
             raise ConflictError("The disk's file is not there.")
