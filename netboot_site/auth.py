@@ -69,6 +69,10 @@ class TokenAuth(HttpBearer):
 class SignedInAuth(SessionAuth):
     """The browser's session; writing needs the CSRF token and an operator's account."""
 
+    def _get_key(self, request: HttpRequest) -> str | None:
+        """Whoever has no session is a stranger (401), not a forged request (403)."""
+        return super()._get_key(request) if self.param_name in request.COOKIES else None
+
     def authenticate(self, request: HttpRequest, key: str | None) -> AbstractBaseUser | None:
         """The signed-in person, or None."""
         if not request.user.is_authenticated:
