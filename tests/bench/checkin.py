@@ -106,28 +106,61 @@ def count_of(connection: psycopg.Connection, table: str) -> int:
     return int(row[0])
 
 
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: ours, and the bare view just before."""
+
+    devices: int
+    clients: int
+    ours: Figures
+    plain: Figures
+    lost: int
+
+    @property
+    def ratio(self) -> float:
+        return self.ours.per_second / self.plain.per_second
+
+    def __str__(self) -> str:
+        ours = self.ours
+        return (
+            f"| {self.devices:,} | {self.clients} | {ours.per_second:,.0f} | {ours.median_ms:.1f} "
+            f"| {ours.p99_ms:.1f} | {ours.errors} | {self.lost} | {self.plain.per_second:,.0f} "
+            f"| {self.plain.p99_ms:.1f} | {self.ratio:.2f} |"
+        )
+
+
 def measure(
     instance: Instance, connection: psycopg.Connection, clients: int, devices: int, seconds: int
-) -> str:
-    """One row of the table. A client that is cut off at the end may have one recorded request unanswered."""
+) -> Row:
+    """A client that is cut off at the end leaves at most one recorded request without its answer."""
     plain = load(instance.bare_port, clients, devices, seconds, instance.path)
     before = count_of(connection, "bootflow_bootevent")
     ours = load(instance.boot_port, clients, devices, seconds, instance.path)
     time.sleep(0.5)
     recorded = count_of(connection, "bootflow_bootevent") - before
-    lost = max(0, ours.requests - recorded)
-    surplus = max(0, recorded - ours.requests)
-    assert surplus <= clients, f"{recorded} recorded, {ours.requests} answered"
-    return (
-        f"| {devices:,} | {clients} | {ours.per_second:,.0f} | {ours.median_ms:.1f} | {ours.p99_ms:.1f} "
-        f"| {ours.errors} | {lost} | {plain.per_second:,.0f} | {ours.per_second / plain.per_second:.2f} |"
-    )
+    assert recorded <= ours.requests + clients, f"{recorded} recorded, {ours.requests} answered"
+    return Row(devices, clients, ours, plain, max(0, ours.requests - recorded))
 
 
 HEAD = (
-    "| devices | clients | recorded check-ins/s | median ms | p99 ms | errors | lost "
-    "| bare view/s | ratio |\n|---|---|---|---|---|---|---|---|---|"
+    "| devices | clients | recorded check-ins/s | median ms | p99 ms | errors | lost | bare view/s "
+    "| its p99 ms | ratio |\n|---|---|---|---|---|---|---|---|---|---|"
 )
+
+
+def say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def growth(rows: list[Row]) -> str:
+    """What a check-in costs with the most devices, against the fewest, each relative to its bare view."""
+    few, many = min(row.devices for row in rows), max(row.devices for row in rows)
+    costs = []
+    for clients in dict.fromkeys(row.clients for row in rows):
+        ratio = {row.devices: row.ratio for row in rows if row.clients == clients}
+        costs.append(f"{ratio[few] / ratio[many]:.2f} ({clients} clients)")
+    return f"Cost with {many:,} devices against {few:,}: {', '.join(costs)}."
 
 
 def main() -> None:
@@ -138,19 +171,24 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=WORKERS)
     parser.add_argument("--threads", type=int, default=THREADS)
     options = parser.parse_args()
+    rows: list[Row] = []
+    imports: list[str] = []
     with private_instance() as instance, connect(instance) as connection:
         boot, plain = "netboot_site.boot_wsgi:application", "tests.bench.bare:application"
         instance.start_application("boot", boot, options.workers, options.threads)
         instance.start_application("bare", plain, options.workers, options.threads)
         instance.start_nginx()
-        sys.stdout.write(f"{os.cpu_count()} cores, granian {options.workers} x {options.threads}\n{HEAD}\n")
+        say(HEAD)
         for devices in options.devices:
             took = make_devices(instance, devices, connection)
+            imports.append(f"{devices:,} in {took:.1f} s")
             load(instance.boot_port, 16, devices, 2, instance.path)  # warm up
             for clients in options.clients:
-                sys.stdout.write(measure(instance, connection, clients, devices, options.seconds) + "\n")
-                sys.stdout.flush()
-            sys.stdout.write(f"(import of {devices} devices: {took:.1f} s)\n")
+                rows.append(measure(instance, connection, clients, devices, options.seconds))
+                say(str(rows[-1]))
+    say(f"\n{growth(rows)} Load average at the end: {os.getloadavg()[0]:.1f}.")
+    say(f"granian: {options.workers} process with {options.threads} threads.")
+    say(f"`manage.py import_devices`, start of Python included: {', '.join(imports)}.")
 
 
 if __name__ == "__main__":

@@ -74,9 +74,11 @@ class Instance:
             "PYTHONPATH": str(ROOT),
         }
 
-    def start(self, argv: list[str]) -> None:
+    def start(self, argv: list[str]) -> subprocess.Popen[bytes]:
         log = (self.path / "programs.log").open("ab")
-        self._running.append(subprocess.Popen(argv, env=self.environment, cwd=ROOT, stdout=log, stderr=log))
+        program = subprocess.Popen(argv, env=self.environment, cwd=ROOT, stdout=log, stderr=log)
+        self._running.append(program)
+        return program
 
     def stop(self) -> None:
         for program in reversed(self._running):
@@ -87,14 +89,32 @@ class Instance:
             program.kill()
 
     def start_database(self) -> None:
-        cluster = self.path / "cluster"
-        user = as_service_user()
-        subprocess.run(
-            [*user, *postgres.initdb_command(cluster, trust=True)], check=True, stdout=subprocess.DEVNULL
-        )
-        self.start([*user, *postgres.server_command(cluster, self.run / "postgres", postgres.OPTIONS)])
-        wait_for(self.run / "postgres" / f".s.PGSQL.{postgres.PORT}")
+        argv = [*as_service_user(), *postgres.initdb_command(self._cluster, trust=True)]
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+        self.run_database()
         subprocess.run(["createdb", "-h", self.run / "postgres", "-U", "netboot", "netboot"], check=True)
+
+    @property
+    def _cluster(self) -> Path:
+        return self.path / "cluster"
+
+    @property
+    def _database_socket(self) -> Path:
+        return self.run / "postgres" / f".s.PGSQL.{postgres.PORT}"
+
+    def run_database(self) -> None:
+        sockets = self._database_socket.parent
+        command = postgres.server_command(self._cluster, sockets, postgres.OPTIONS)
+        self.database = self.start([*as_service_user(), *command])
+        wait_for(self._database_socket)
+
+    def kill_database(self) -> None:
+        """As a crash would; what it leaves behind is removed, as the launcher does."""
+        self.database.kill()
+        self.database.wait(20)
+        time.sleep(1)  # until the server processes have noticed that their parent is gone
+        self._database_socket.unlink()
+        postgres.forget_dead_server(self._cluster)
 
     def manage(self, *words: str) -> None:
         subprocess.run(
