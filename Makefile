@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 SETUP := deploy/setup.sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test up down test check demo bench lock
+.PHONY: help setup setup-test up down test check demo bench screenshots lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -30,6 +30,9 @@ demo: setup-test ## boot a virtual PC against the running orchestrator
 
 bench: setup-test ## measure the boot endpoints, write docs/PERFORMANCE.md
 	@exec $(PYTHON) -m tests.bench
+
+screenshots: setup-test ## picture every page of a believable lab into docs/screenshots
+	$(PYTHON) -m tests.browser.screenshots
 
 lock: setup-test ## write requirements*.lock from pyproject.toml
 	@deploy/lock.sh

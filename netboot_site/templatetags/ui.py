@@ -111,6 +111,7 @@ def field(bound: BoundField, label: str = "") -> dict[str, object]:
     return {
         "field": bound, "widget": widget, "label": label or bound.label,
         "is_checkbox": isinstance(bound.field.widget, CheckboxInput),
+        "is_select": isinstance(bound.field.widget, Select),
     }  # fmt: skip
 
 
