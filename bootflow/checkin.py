@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from time import time
 from typing import Any
 
 from django.conf import settings
@@ -99,6 +100,7 @@ def _parameters(asking: Asking) -> dict[str, Any]:
         "retry": asking.retry,
         "identity": asking.identity,
         "gave_up": asking.retry * ASK_AGAIN_SECONDS >= APPROVAL_WAIT_SECONDS,
+        "asked_at": time(),
         "limit": DISCOVERED_LIMIT,
         "prefix": settings.IQN_PREFIX,
         "hex": mac_hex(asking.mac),

@@ -102,7 +102,8 @@ _EVENT = """
 event AS (
     INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
     SELECT open_boot.id, statement_timestamp(), 'script', %(kind)s::text, '', jsonb_build_object(
-        'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer)
+        'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer,
+        'seconds', greatest(0, round(extract(epoch FROM clock_timestamp()) - %(asked_at)s::numeric, 4)))
     FROM open_boot, plan
 )"""
 
@@ -111,7 +112,8 @@ _EVENT_IF_NEW = """
 event AS (
     INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
     SELECT open_boot.id, statement_timestamp(), 'script', %(kind)s::text, '', jsonb_build_object(
-        'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer)
+        'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer,
+        'seconds', greatest(0, round(extract(epoch FROM clock_timestamp()) - %(asked_at)s::numeric, 4)))
     FROM open_boot, plan
     WHERE plan.plan IS DISTINCT FROM (
         SELECT last.facts -> 'plan' FROM bootflow_bootevent AS last

@@ -71,7 +71,9 @@ def _is_spent(boot: Boot, verdict: Verdict, events: list[BootEvent], now: dateti
     asked = [e for e in events if e.kind == "script" and e.facts.get("plan", {}).get("boot_once")]
     if not asked or any(e.kind == "boot-once-spent" for e in events):
         return False
-    settled = verdict.outcome in (Outcome.LOCAL, Outcome.MENU) and now - boot.last_event_at > _SETTLED
+    # A machine that has said where it goes on is gone: it may ask again for its next boot at once.
+    still = verdict.finished_at is not None or now - boot.last_event_at > _SETTLED
+    settled = verdict.outcome in (Outcome.LOCAL, Outcome.MENU) and still
     return verdict.stage in _REACHED or settled
 
 

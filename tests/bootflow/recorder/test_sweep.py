@@ -182,6 +182,15 @@ def test_a_local_boot_once_is_spent_when_the_machine_has_taken_it() -> None:
     assert planned.boot_once == ""
 
 
+def test_boot_once_is_spent_at_once_when_the_machine_says_that_it_goes_on() -> None:
+    planned, one = plan("menu"), boot(0)
+    event(one, "script", "script", 0, plan={**ENROLLED, "boot_once": "menu"})
+    event(one, "local", "script", 0)
+    sweep.judge_open_boots()
+    planned.refresh_from_db()
+    assert planned.boot_once == "", "a PC that starts again within seconds would get the menu once more"
+
+
 def test_a_boot_once_set_while_the_system_runs_is_kept_for_the_next_boot(recorder: Recorder) -> None:
     planned, one = plan(""), boot(60)
     event(one, "script", "script", 3, plan={**ENROLLED, "disk": DISK})
