@@ -17,7 +17,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError
 
-from bootflow.models import BootEvent, BootNetwork
+from bootflow.models import BootNetwork
 from netboot_site.auth import create_token
 from netboot_site.demo import private_network
 from netboot_site.demo.client import Client
@@ -75,8 +75,7 @@ class Show:
         finally:
             self._say("Removing the virtual PC, its device, its image and its network ...")
             self.clean_up()
-        own = sum(_waited_seconds(boot["id"]))
-        for line in summary(boot, own_seconds=own, total_seconds=monotonic() - started):
+        for line in summary(boot, total_seconds=monotonic() - started):
             self._say(line)
 
     def _expect_health(self) -> None:
@@ -128,7 +127,7 @@ class Show:
     def _newest_boot(self) -> dict[str, Any]:
         boots = self._client.call("GET", f"/api/v1/devices/{MAC}/boots?limit=1")
         if not boots:
-            return {"id": 0, "events": [], "outcome": ""}
+            return {"id": 0, "events": [], "outcome": "", "own_seconds": 0.0}
         newest: dict[str, Any] = boots[0]
         return newest
 
@@ -175,12 +174,6 @@ def add_boot_network(network: IPv4Network) -> None:
         first_address=str(network.network_address + 100),
         last_address=str(network.network_address + 150),
     )
-
-
-def _waited_seconds(boot_id: int) -> Iterator[float]:
-    """How long the machine waited for each of our answers."""
-    for facts in BootEvent.objects.filter(boot_id=boot_id).values_list("facts", flat=True):
-        yield float(facts.get("seconds") or 0.0)
 
 
 def progress_bar(say: Say) -> Callable[[int, int], None]:

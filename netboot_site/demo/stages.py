@@ -31,11 +31,11 @@ def stage_seconds(boot: Boot) -> dict[str, float]:
     return reached
 
 
-def summary(boot: Boot, *, own_seconds: float, total_seconds: float) -> list[str]:
+def summary(boot: Boot, *, total_seconds: float) -> list[str]:
     """The boot in a few lines."""
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in stage_seconds(boot).items())
     return [
         f"Outcome: {boot['outcome'] or 'in progress'}. Reached, after the first sign of the PC: {stages}.",
-        f"The machine waited {own_seconds * 1000:.0f} ms for the orchestrator in all; "
+        f"The machine waited {boot['own_seconds'] * 1000:.0f} ms for the orchestrator in all; "
         f"the demonstration took {total_seconds:.0f} s.",
     ]
