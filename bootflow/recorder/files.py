@@ -23,7 +23,7 @@ def parse_file_line(line: str) -> Sighting | None:
         facts = {"bytes": int(entry["bytes"]), "seconds": float(entry["seconds"])}
     except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
         return None
-    if file is None or "\0" in line:
+    if file is None or not address.isprintable():
         return None
     return _sighting(at, file, status, address, facts)
 
@@ -45,5 +45,5 @@ def _sighting(at: Any, file: str, status: int, address: str, facts: dict[str, An
 
 
 def _file(uri: str) -> str | None:
-    path = unquote(uri.partition("?")[0])
+    path = "".join(sign if sign.isprintable() else "?" for sign in unquote(uri.partition("?")[0]))
     return path.removeprefix(_PREFIX)[:300] if path.startswith(_PREFIX) else None

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-READ_BYTES = 64 * 1024  # one transaction's worth
+READ_BYTES = 16 * 1024  # one transaction's worth: a check-in of the same machine waits for its end
 _OLDER_FILES = 5
 
 

@@ -34,24 +34,24 @@ def write(sightings: Iterable[Sighting]) -> None:
 def write_one(sighting: Sighting) -> Boot | None:
     """Put a sighting into the open boot, into a new one, or nowhere."""
     boot = Boot.objects.select_for_update().filter(mac=sighting.mac, finished_at=None).first()
-    where = place(_view(boot), sighting)
+    events = list(boot.events.all()) if boot else []
+    where = place(_view(boot, events), sighting)
     if where is Place.IGNORE:
         return None
     if where is Place.START or boot is None:
         boot = _start(sighting, boot)
-    add_event(boot, sighting)
+        events = list(boot.events.all())
+    add_event(boot, events, sighting)
     return boot
 
 
-def add_event(boot: Boot, sighting: Sighting) -> None:
-    """Note an event, or count one more of its like, and move the boot on."""
-    like = boot.events.filter(
-        kind=sighting.kind, stage=sighting.stage, detail=sighting.detail[:DETAIL_LENGTH]
-    )
-    before = like.order_by("-at").first()
-    if before is not None:
-        _count_again(before, sighting)
-    elif boot.events.count() < EVENTS_PER_BOOT_MAX:
+def add_event(boot: Boot, events: list[BootEvent], sighting: Sighting) -> None:
+    """Note an event, or count one more of its like among the boot's events, and move the boot on."""
+    wanted = (sighting.kind, sighting.stage, sighting.detail[:DETAIL_LENGTH])
+    alike = [event for event in events if (event.kind, event.stage, event.detail) == wanted]
+    if alike:
+        _count_again(alike[-1], sighting)
+    elif len(events) < EVENTS_PER_BOOT_MAX:
         BootEvent.objects.create(
             boot=boot, at=sighting.at, stage=sighting.stage, kind=sighting.kind,
             detail=sighting.detail[:DETAIL_LENGTH], facts=dict(sighting.facts),
@@ -65,10 +65,10 @@ def close(boot: Boot, at: datetime, outcome: str, reason: str) -> None:
     boot.save(update_fields=["finished_at", "outcome", "reason"])
 
 
-def _view(boot: Boot | None) -> OpenBoot | None:
+def _view(boot: Boot | None, events: list[BootEvent]) -> OpenBoot | None:
     if boot is None:
         return None
-    scripted = boot.events.filter(stage=Stage.SCRIPT).order_by("at").values_list("at", flat=True).first()
+    scripted = min((event.at for event in events if event.stage == Stage.SCRIPT), default=None)
     return OpenBoot(boot.stage, boot.last_event_at, scripted)
 
 

@@ -66,7 +66,11 @@ def _write_again(session: Session, mac: str) -> None:
     boot = Boot.objects.filter(mac=mac).order_by("-started_at", "-id").first()
     if boot is not None and boot.finished_at is not None and session.started_at >= boot.finished_at:
         detail = f"Logged in to its disk {_disk(session)} again."
-        add_event(boot, _sighting(session, session.started_at, mac, Stage.OS, AGAIN, detail))
+        add_event(
+            boot,
+            list(boot.events.all()),
+            _sighting(session, session.started_at, mac, Stage.OS, AGAIN, detail),
+        )
 
 
 def _write_logout(session: Session, ended_at: datetime) -> None:
@@ -78,7 +82,11 @@ def _write_logout(session: Session, ended_at: datetime) -> None:
     if login is not None:
         detail = f"Logged out from its disk {_disk(session)}."
         mac = login.boot.mac
-        add_event(login.boot, _sighting(session, ended_at, mac, login.stage, LOGOUT, detail))
+        add_event(
+            login.boot,
+            list(login.boot.events.all()),
+            _sighting(session, ended_at, mac, login.stage, LOGOUT, detail),
+        )
 
 
 def _disk(session: Session) -> str:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
+from bootflow.checkin import DISCOVERED_LIMIT
 from bootflow.models import Boot, BootEvent, BootOnce, BootPlan, Outcome, Stage
 from bootflow.recorder.judge import Seen, Verdict, judge
 from bootflow.recorder.ledger import DETAIL_LENGTH
@@ -88,6 +89,8 @@ def _spend(boot: Boot, verdict: Verdict, now: datetime) -> None:
 
 def discover_pis() -> None:
     """A Raspberry Pi that has asked for its boot files is shown, though it never speaks HTTP."""
+    if Device.objects.discovered().count() >= DISCOVERED_LIMIT:
+        return
     asked = BootEvent.objects.filter(boot__finished_at=None, facts__client="rpi")
     for boot in Boot.objects.filter(pk__in=asked.values("boot")).exclude(
         mac__in=Device.objects.values("mac")

@@ -140,6 +140,15 @@ def test_a_boot_file_over_http_is_told_with_bytes_and_seconds() -> None:
     assert (seen.facts["bytes"], seen.facts["seconds"]) == (512, 0.25)
 
 
+def test_signs_that_cannot_be_shown_or_stored_are_replaced() -> None:
+    line = (
+        '{"at":1,"address":"10.66.0.9","uri":"/boot/files/a%00b\\ud800","status":200,"bytes":9,"seconds":0}'
+    )
+    seen = parse_file_line(line)
+    assert seen is not None
+    assert seen.facts["file"] == "a?b?"
+
+
 def test_a_loader_over_http_belongs_to_the_loaders_stage() -> None:
     start = '{"at":1790000000,"address":"10.66.0.9","uri":"/boot/files/loaders/snponly.efi",'
     line = start + '"status":404,"bytes":9,"seconds":0}'
