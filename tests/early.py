@@ -15,7 +15,6 @@ import tempfile
 import time
 from pathlib import Path
 
-POSTGRES_BIN = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
 SERVICE_USER = "netboot"
 
 
@@ -39,39 +38,20 @@ def _give(path: Path) -> None:
 
 def start_postgres(data_path: Path) -> None:
     """A throw-away cluster that trusts its socket and never waits for the disk."""
+    # Imported here: the environment that settings read is being prepared.
+    from netboot_site.runtime import postgres
+
     cluster, sockets = data_path / "postgres", data_path / "run" / "postgres"
     user = as_service_user()
     _give(cluster)
     _give(sockets)
-    initdb = [
-        POSTGRES_BIN / "initdb",
-        "-D",
-        cluster,
-        "-U",
-        "netboot",
-        "-A",
-        "trust",
-        "-N",
-        "-E",
-        "UTF8",
-        "--locale=C.UTF-8",
-    ]
-    subprocess.run([*user, *map(str, initdb)], check=True, stdout=subprocess.DEVNULL)
-    options = [
-        "-h",
-        "",
-        "-k",
-        sockets,
-        "-c",
-        "fsync=off",
-        "-c",
-        "max_connections=200",
-        "-c",
-        "shared_buffers=128MB",
-    ]
+    subprocess.run(
+        [*user, *postgres.initdb_command(cluster, trust=True)], check=True, stdout=subprocess.DEVNULL
+    )
+    options = {"fsync": "off", "listen_addresses": "", "max_connections": "200", "shared_buffers": "128MB"}
     log = (data_path / "postgres.log").open("wb")
     server = subprocess.Popen(
-        [*user, str(POSTGRES_BIN / "postgres"), "-D", str(cluster), *map(str, options)],
+        [*user, *postgres.server_command(cluster, sockets, options)],
         stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     # SIGINT: PostgreSQL's fast shutdown, which does not wait for the clients to leave.

@@ -128,6 +128,7 @@ class Instance:
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     process: subprocess.Popen[bytes] | None = None
     start_seconds: float = 0.0
+    as_user: tuple[str, ...] = ()  # words that become another user
 
     @property
     def address(self) -> str:
@@ -155,7 +156,8 @@ class Instance:
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Run `manage.py up` and return at once; what it prints goes to `log`."""
-        argv = self.wire.inside(str(PROJECT / ".venv/bin/python"), str(PROJECT / "manage.py"), "up")
+        words = (*self.as_user, str(PROJECT / ".venv/bin/python"), str(PROJECT / "manage.py"), "up")
+        argv = self.wire.inside(*words)
         out: IO[bytes] = self.log.open("wb")
         with out:
             self.process = subprocess.Popen(

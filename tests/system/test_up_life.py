@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import stat
@@ -14,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from netboot_site.runtime.access import open_ancestors
+from netboot_site.runtime.layout import find_accounts
 from tests.system.instance import PROJECT, Instance, Wire, wait_for
 
 pytestmark = pytest.mark.slow
@@ -134,6 +137,22 @@ def test_a_start_that_cannot_succeed_says_why(
     output = refused(instance)
     assert words in output
     assert "Traceback" not in output
+
+
+def test_without_root_everything_but_dnsmasq_is_started(instance: Instance, folder: Path) -> None:
+    for path in (PROJECT, folder):
+        open_ancestors(path, find_accounts())
+    data = folder / "person"
+    data.mkdir()
+    shutil.chown(data, "netboot", "netboot")
+    instance.data_path = data
+    instance.as_user = ("setpriv", "--reuid=netboot", "--regid=netboot", "--init-groups")
+    instance.start()
+    assert "DHCP and TFTP (dnsmasq) are left out" in instance.output
+    assert "dnsmasq" not in instance.programs()
+    assert "dnsmasq" not in instance.health()["services"]
+    owners = {Path(f"/proc/{pid}").owner() for pid in instance.processes()}
+    assert owners == {"netboot"}, owners
 
 
 def register(instance: Instance, mac: str) -> None:
