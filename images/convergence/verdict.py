@@ -69,6 +69,8 @@ def _damage(want: Wanted, seen: FilesSeen) -> str:
 
 def _export(want: Wanted, desired: Desired, observed: Observed, why: str) -> tuple[ExportState, str]:
     target, server = observed.target(want.iqn), observed.server
+    if want.state == ImageState.IMPORTING:  # who logs in now would make the upload end in a conflict
+        return ExportState.PENDING, "Its content is being uploaded."
     if server is None or why:
         waits = blocked(want, target)
         return (ExportState.WAITING if waits else ExportState.PENDING), why
