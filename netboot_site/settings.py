@@ -191,6 +191,7 @@ AXES_VERBOSE = False
 AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = 0.25  # hours
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_LOCKOUT_TEMPLATE = "registration/locked.html"
 AXES_RESET_ON_SUCCESS = True
 # A JSON body: the largest document of our API is a few KiB; disk bytes are streamed and never parsed.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024

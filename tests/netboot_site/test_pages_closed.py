@@ -65,3 +65,15 @@ def test_a_page_that_does_not_exist_says_so_in_our_words(client: Client, operato
     answer = client.get("/no-such-page/")
     assert answer.status_code == 404
     assert b"There is nothing here" in answer.content
+
+
+def test_guessing_a_password_is_stopped_with_a_page_that_says_how_long(
+    client: Client, operator: User
+) -> None:
+    wrong = {"username": "operator", "password": "wrong"}
+    answers = [client.post("/login/", wrong) for _ in range(11)]
+    assert answers[0].status_code == 200
+    assert answers[-1].status_code == 429
+    assert b"Wait a quarter of an hour" in answers[-1].content
+    right = client.post("/login/", {"username": "operator", "password": "correct horse"})
+    assert right.status_code == 429
