@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+from django.apps import apps
 from django.conf import settings
+from django.contrib import admin
 
 from netboot_site.api import api
 from netboot_site.celery import app as celery_app
@@ -39,3 +42,9 @@ def test_every_task_ends_before_its_message_is_handed_out_again() -> None:
     for name, task in ours.items():
         assert task.time_limit, f"{name} has no time limit"
         assert task.soft_time_limit < task.time_limit < longest, name
+
+
+@pytest.mark.parametrize("label", ["netboot_site", "devices", "images", "bootflow"])
+def test_every_model_is_in_the_admin(label: str) -> None:
+    models = apps.get_app_config(label).get_models()
+    assert [m.__name__ for m in models if not admin.site.is_registered(m)] == []
