@@ -99,7 +99,7 @@ class Migration(migrations.Migration):
                 ('kind', models.CharField(help_text='discover, offer, file, script, login, ...', max_length=30)),
                 ('detail', models.CharField(blank=True, max_length=500)),
                 ('facts', models.JSONField(blank=True, default=dict, help_text='Bytes, file, and what decided.')),
-                ('boot', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='bootflow.boot')),
+                ('boot', models.ForeignKey(db_constraint=False, db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='bootflow.boot')),
             ],
             options={
                 'ordering': ['at', 'id'],

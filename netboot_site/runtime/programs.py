@@ -112,7 +112,7 @@ def _python_services(accounts: Accounts) -> list[Program]:
     beat = _celery("beat", "-l", settings.LOG_LEVEL, "-s", str(run / "beat" / "schedule"), "--pidfile=")
     return [
         Program("web", SERVICES, web, _granian(run / "web" / "web.sock", site, workers=1, threads=8)),
-        Program("boot", SERVICES, web, _granian(run / "boot" / "boot.sock", boot, workers=1, threads=4)),
+        Program("boot", SERVICES, web, _granian(run / "boot" / "boot.sock", boot, workers=2, threads=4)),
         Program(
             "storage-http", SERVICES, disks,
             _granian(run / "storage" / "storage.sock", site, workers=1, threads=4),

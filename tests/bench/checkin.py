@@ -17,7 +17,7 @@ from tests.bench.instance import Instance, private_instance
 
 DEVICE_COUNTS = (10, 1_000, 10_000, 100_000)
 CLIENT_COUNTS = (1, 16, 100)
-WORKERS, THREADS = 1, 4
+WORKERS, THREADS = 2, 4
 LUA = """
 math.randomseed(os.time() + {seed})
 request = function()
