@@ -140,7 +140,7 @@ class Boot(models.Model):
 class BootEvent(models.Model):
     """One thing that was seen during a boot."""
 
-    # Written by the statement that wrote its boot, so PostgreSQL need not look for that again at each check-in
+    # Written by the statement that wrote its boot: PostgreSQL need not look for that again at each check-in
     # (measured: a tenth of its cost); boot_event_by_boot below serves as its index.
     boot = models.ForeignKey(
         Boot, on_delete=models.CASCADE, related_name="events", db_constraint=False, db_index=False
