@@ -6,6 +6,7 @@ import os
 import pwd
 import secrets
 import stat
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,12 +143,16 @@ def keep_secret(path: Path, bytes_of_entropy: int) -> tuple[str, bool]:
         return path.read_text().strip(), False
     except FileNotFoundError:
         text = secrets.token_urlsafe(bytes_of_entropy)
-    half_done = path.with_name(path.name + ".new")
-    half_done.unlink(missing_ok=True)
-    descriptor = os.open(half_done, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with mode 0600
+    half_done = Path(name)
     with os.fdopen(descriptor, "w") as file:
         file.write(text + "\n")
         file.flush()
         os.fsync(file.fileno())
-    half_done.rename(path)
+    try:
+        path.hardlink_to(half_done)  # of two at once, one makes it and the other takes that one's
+    except FileExistsError:
+        return path.read_text().strip(), False
+    finally:
+        half_done.unlink()
     return text, True

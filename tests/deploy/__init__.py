@@ -1,0 +1,1 @@
+"""Scripts of deploy/, the Makefile and what continuous integration calls."""
