@@ -40,7 +40,8 @@ def place(boot: OpenBoot | None, sighting: Sighting) -> Place:
         late = boot is not None and STAGE_ORDER[boot.stage] >= STAGE_ORDER[Stage.INSTALLER]
         return Place.JOIN if late else Place.IGNORE
     if boot is None:
-        return Place.START
+        # A system that runs may fetch boot files too (an installer its packages): that is no power-on.
+        return Place.IGNORE if sighting.stage == Stage.INSTALLER else Place.START
     if sighting.sign is Sign.PART:
         return Place.JOIN
     return Place.START if _is_new_power_on(boot, sighting) else Place.JOIN
