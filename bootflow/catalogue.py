@@ -164,7 +164,7 @@ def check_url(url: str) -> str:
 
 def check_cmdline(cmdline: str) -> str:
     """A kernel's command line: one line, nothing that a boot script would act on."""
-    line = cmdline.strip()
+    line = cmdline.strip(" ")
     if len(line) > CMDLINE_LENGTH or not line.isascii() or not (line.isprintable()):
         raise ValidationError(f"A command line is one line of at most {CMDLINE_LENGTH} ASCII characters.")
     if any(part in line for part in ("${", "&&", "||", "\\")):

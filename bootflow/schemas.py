@@ -44,8 +44,9 @@ class DeviceReplace(DeviceChange):
 
 
 class DevicePatch(Schema):
-    """Any part of a device."""
+    """Any part of a device; a MAC address given here must be the one in the path."""
 
+    mac: Mac | None = None
     device_type: Type = "x64"
     name: Text = ""
     enabled: bool = True

@@ -6,12 +6,20 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from ninja import Schema
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from images.models import Export, Image, ImageState, StorageNode
 from netboot_site.formats import GIB
 
-SizeGib = Annotated[float, Field(gt=0, allow_inf_nan=False, description="GiB")]
+
+def no_boolean(value: Any) -> Any:
+    """`true` is 1 to Python; nobody means a disk of 1 GiB by it."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number")  # noqa: TRY004  # pydantic takes a TypeError for our mistake
+    return value
+
+
+SizeGib = Annotated[float, Field(gt=0, allow_inf_nan=False, description="GiB"), BeforeValidator(no_boolean)]
 
 
 class ImageIn(Schema):

@@ -6,6 +6,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
+from ninja.errors import HttpError
 
 from bootflow.api import router as bootflow_router
 from devices.api import router as devices_router
@@ -19,6 +20,7 @@ from netboot_site.errors import (
     ValidationError,
 )
 from netboot_site.health import Health, health
+from netboot_site.json_body import ObjectParser
 from netboot_site.metrics import metrics
 
 STATUS_OF_ERROR: dict[type[OrchestratorError], int] = {
@@ -35,6 +37,7 @@ api = NinjaAPI(
     docs_url="/docs",
     openapi_url="/openapi.json",
     auth=API_AUTH,
+    parser=ObjectParser(),
 )
 api.add_router("/api/v1", devices_router)
 api.add_router("/api/v1", images_router)
@@ -53,6 +56,13 @@ api.get("/metrics", auth=API_AUTH, tags=["operation"], summary="Figures for Prom
 def refuse(request: HttpRequest, error: OrchestratorError) -> HttpResponse:
     """One of our own errors, as its status and sentence."""
     return api.create_response(request, {"detail": str(error)}, status=STATUS_OF_ERROR[type(error)])
+
+
+@api.exception_handler(HttpError)
+def refuse_request(request: HttpRequest, error: HttpError) -> HttpResponse:
+    """The framework's own refusal; of a body that cannot be read it would not say why."""
+    why = error.__cause__ if isinstance(error.__cause__, OrchestratorError) else error
+    return api.create_response(request, {"detail": str(why)}, status=error.status_code)
 
 
 @api.exception_handler(RequestDataTooBig)

@@ -47,7 +47,7 @@ def device_code(mac: str) -> str:
 
 def clean_name(text: str) -> str:
     """A display name: 1 to 200 printable characters on one line. Raises ValidationError."""
-    name = text.strip()
+    name = text.strip(" ")  # a line end is refused below, and not taken away unseen
     if not name:
         raise ValidationError("A name is needed.")
     if len(name) > NAME_MAX_LENGTH:

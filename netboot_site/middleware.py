@@ -1,4 +1,4 @@
-"""What stands before every page: a signed-in person."""
+"""What stands before every page: a signed-in person. And before the API: nothing that is a page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django_htmx.http import HttpResponseClientRefresh
 
 # Firmware has no account; the REST API has its own authentication; the rest is promised to be open.
@@ -35,3 +35,28 @@ class PersonMiddleware(LoginRequiredMiddleware):
         if request.headers.get("HX-Request"):
             return HttpResponseClientRefresh()
         return super().handle_no_permission(request, view_func)
+
+
+API_SENTENCES = {
+    404: "There is nothing at this address of the API; /docs lists what there is.",
+    405: "This method is not served at this address; the header Allow names those that are.",
+}
+
+
+class ApiErrorMiddleware:
+    """A program that asks the API never gets a page: Django's own refusals are JSON there, too."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """The answer, or the same refusal as JSON."""
+        response = self.get_response(request)
+        is_page = response.headers.get("Content-Type", "").startswith("text/html")
+        if response.status_code < 400 or not is_page or not request.path.startswith("/api/"):
+            return response
+        sentence = API_SENTENCES.get(response.status_code, "This request could not be answered.")
+        refusal = JsonResponse({"detail": sentence}, status=response.status_code)
+        if "Allow" in response.headers:
+            refusal["Allow"] = response.headers["Allow"]
+        return refusal

@@ -73,8 +73,7 @@ def show_device(request: HttpRequest, mac: str) -> DeviceOut:
 def replace_device(request: HttpRequest, mac: str, body: DeviceReplace) -> DeviceOut:
     """Replace a device: what is left out gets its default."""
     device = get_device(mac=mac)
-    if body.mac is not None and parse_mac(body.mac) != device.mac:
-        raise ValidationError("The MAC address in the body is not the one in the path; it cannot be changed.")
+    _check_same_mac(device, body.mac)
     update_profile(device=device, **_profile(body.model_dump(exclude={"mac"})))
     return shown(device.mac)
 
@@ -83,7 +82,8 @@ def replace_device(request: HttpRequest, mac: str, body: DeviceReplace) -> Devic
 def change_device(request: HttpRequest, mac: str, body: DevicePatch) -> DeviceOut:
     """Change any part of a device."""
     device = get_device(mac=mac)
-    update_profile(device=device, **_profile(body.model_dump(exclude_unset=True)))
+    _check_same_mac(device, body.mac)
+    update_profile(device=device, **_profile(body.model_dump(exclude_unset=True, exclude={"mac"})))
     return shown(device.mac)
 
 
@@ -111,6 +111,11 @@ def default_kernel_set() -> str:
     """What a device without a plan of its own boots with."""
     names = KernelSet.objects.filter(is_default=True).values_list("name", flat=True)
     return names.first() or DEFAULT_KERNEL_SET
+
+
+def _check_same_mac(device: Device, mac: str | None) -> None:
+    if mac is not None and parse_mac(mac) != device.mac:
+        raise ValidationError("The MAC address in the body is not the one in the path; it cannot be changed.")
 
 
 def _profile(values: dict[str, Any]) -> Any:
