@@ -114,8 +114,12 @@ def forget_dead_server(cluster: Path) -> None:
     except (FileNotFoundError, IndexError, ValueError):
         return
     try:
-        runs_postgres = Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
+        process = Path(f"/proc/{pid}")
+        # A server's working folder is its cluster; that of a stranger is not ours to read, nor is it needed.
+        ours = (process / "comm").read_text().strip() == "postgres" and (
+            (process / "cwd").readlink() == cluster.resolve()
+        )
     except OSError:
         return
-    if not runs_postgres:
+    if not ours:
         note.unlink()

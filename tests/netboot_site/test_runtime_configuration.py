@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 from supervisor.options import ServerOptions
 
 from netboot_site.runtime import configuration
-from netboot_site.runtime.layout import Account, Accounts, find_accounts, folders, make_folders
+from netboot_site.runtime.layout import Account, Accounts
 from netboot_site.runtime.network import BootEndpoint
 from netboot_site.runtime.programs import BASE, FRONT, SERVICES, Program, all_programs
 
@@ -24,23 +23,6 @@ AS_PERSON = Accounts(PERSON, PERSON, PERSON)
 def programs_of(accounts: Accounts, commands: set[str] = COMMANDS) -> dict[str, Program]:
     found = all_programs(accounts, commands, configuration.nginx_conf(), configuration.redis_conf())
     return {program.name: program for program in found}
-
-
-@pytest.fixture
-def instance(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accounts:
-    """Paths of an instance of its own, with its folders made."""
-    settings.DATA_PATH = tmp_path
-    settings.RUN_PATH = tmp_path / "run"
-    settings.LOGS_PATH = tmp_path / "logs"
-    settings.STATIC_ROOT = tmp_path / "static"
-    settings.BOOT_FILES_PATH = tmp_path / "boot"
-    settings.REDIS_SOCKET_PATH = tmp_path / "run" / "redis" / "redis.sock"
-    settings.POSTGRES_SOCKET_PATH = tmp_path / "run" / "postgres"
-    settings.REDIS_URL = f"unix://{settings.REDIS_SOCKET_PATH}?db=0"
-    monkeypatch.setitem(settings.DATABASES["default"], "HOST", str(settings.POSTGRES_SOCKET_PATH))
-    accounts = find_accounts()
-    make_folders(folders(accounts))
-    return accounts
 
 
 def test_nginx_takes_its_configuration(instance: Accounts) -> None:
