@@ -107,7 +107,7 @@ def test_it_is_made_as_the_service_user(versions: Path, cluster: Path) -> None:
 
 def test_a_half_made_cluster_is_not_taken_for_one(versions: Path, cluster: Path) -> None:
     install(versions, 16, FAILING)
-    with pytest.raises(UnavailableError, match="^PostgreSQL could not be prepared: no space left$"):
+    with pytest.raises(UnavailableError, match=r"^PostgreSQL could not be prepared: no space left$"):
         postgres.make_cluster(cluster, [], [])
     assert not cluster.exists()
     (cluster.with_name("new") / "rest of it").touch()

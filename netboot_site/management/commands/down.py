@@ -23,6 +23,11 @@ class Command(BaseCommand):
         """Ask it to stop and wait until it has."""
         try:
             stopped = stop_holder(settings.DATA_PATH, _SECONDS)
-        except (ConflictError, PermissionError) as error:
+        except ConflictError as error:
             raise CommandError(str(error)) from error
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise CommandError(
+                f"The instance on {settings.DATA_PATH} cannot be stopped: {reason}."
+            ) from error
         self.stdout.write("stopped." if stopped else f"Nothing runs on {settings.DATA_PATH}.")
