@@ -18,7 +18,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run; what goes wrong is one clear text and exit code 1. SIGTERM cleans up as Ctrl-C does."""
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        # SIGINT too: a shell starts its background jobs with it ignored, and Python then leaves it so.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         try:
             demonstrate(self._say)
         except OrchestratorError as error:
