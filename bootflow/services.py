@@ -160,6 +160,13 @@ def _take_image(device: Device, *, unless: str | None) -> None:
 
 
 def _check_type_change(device: Device, device_type: str | None) -> None:
-    changed = device_type is not None and device_type != device.device_type
-    if changed and Export.objects.filter(device=device).exists():
+    if device_type is None or device_type == device.device_type:
+        return
+    if Export.objects.filter(device=device).exists():
         raise ConflictError(f"The device {device} has a disk for {device.device_type}; unassign it first.")
+    plan = BootPlan.objects.filter(device=device).exclude(boot_once_installer=None).first()
+    if plan is not None:
+        raise ConflictError(
+            f"The next boot of {device} is to start the installer {plan.boot_once_installer_id!r}, which is "
+            f"for {device.device_type}; set its next boot as planned first."
+        )

@@ -13,9 +13,14 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client, override_settings
+from hypothesis import settings as hypothesis_settings
 
 from netboot_site.auth import create_token
 from tests.images.tgtd import Namespace, Tgtd
+
+# How long one example takes says nothing where other programs share the processors.
+hypothesis_settings.register_profile("netboot", hypothesis_settings(), deadline=None)
+hypothesis_settings.load_profile("netboot")
 
 
 @pytest.fixture(autouse=True)
