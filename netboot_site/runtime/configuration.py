@@ -38,7 +38,7 @@ def supervisor_conf() -> Path:
 def render(name: str, values: Mapping[str, Any]) -> str:
     """One template of deploy/; nothing is escaped, so values are checked before (preflight.check_path)."""
     engine = Engine(dirs=[str(_TEMPLATES)], autoescape=False)
-    return engine.get_template(name).render(Context(dict(values)))
+    return engine.get_template(name).render(Context(dict(values), autoescape=False))
 
 
 def open_files() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from typing import Any
 
@@ -81,6 +82,17 @@ def test_a_command_that_does_not_exist_is_left_out() -> None:
 
 def test_a_percent_sign_reaches_the_program(instance: Accounts) -> None:
     assert "-n control@%%h" in programs_of(AS_ROOT)["worker-control"].command(AS_ROOT)
+
+
+@pytest.mark.parametrize("argument", ["/data/a~b=c", "it's", 'say "x"', "a b", "<&>", "100%"])
+def test_an_argument_reaches_the_program_through_supervisors_file(instance: Accounts, argument: str) -> None:
+    program = Program("sample", BASE, PERSON, ["true", argument])
+    path = configuration.supervisor_conf()
+    path.write_text(configuration.supervisor_text(AS_PERSON, [program]))
+    options = ServerOptions()
+    options.realize(["-c", str(path)])
+    (process,) = options.process_group_configs[0].process_configs
+    assert shlex.split(process.command)[-2:] == ["true", argument]
 
 
 def test_existing_servers_are_used_and_private_ones_not_started(
