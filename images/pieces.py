@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from netboot_site.errors import ValidationError
 
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")  # RFC 9110, section 14.4
+_LENGTH = re.compile(r"[0-9]{1,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # First bytes of what is no raw disk, by the formats' own specifications.
 FORMATS = {
@@ -48,7 +49,7 @@ class Piece:
 
 def parse_piece(content_length: str, content_range: str) -> Piece:
     """The piece that the headers announce. Raises ValidationError."""
-    if not content_length.isascii() or not content_length.isdecimal() or int(content_length) == 0:
+    if not _LENGTH.fullmatch(content_length) or int(content_length) == 0:
         raise ValidationError("Send the disk's bytes as the request body, with a Content-Length above zero.")
     length = int(content_length)
     if not content_range:
