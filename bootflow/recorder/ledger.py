@@ -47,8 +47,10 @@ def write_one(sighting: Sighting) -> Boot | None:
 
 def add_event(boot: Boot, events: list[BootEvent], sighting: Sighting) -> None:
     """Note an event, or count one more of its like among the boot's events, and move the boot on."""
-    wanted = (sighting.kind, sighting.stage, sighting.detail[:DETAIL_LENGTH])
-    alike = [event for event in events if (event.kind, event.stage, event.detail) == wanted]
+    wanted = _likeness(sighting.kind, sighting.stage, sighting.detail[:DETAIL_LENGTH], sighting.facts)
+    alike = [
+        event for event in events if _likeness(event.kind, event.stage, event.detail, event.facts) == wanted
+    ]
     if alike:
         _count_again(alike[-1], sighting)
     elif len(events) < EVENTS_PER_BOOT_MAX:
@@ -57,6 +59,11 @@ def add_event(boot: Boot, events: list[BootEvent], sighting: Sighting) -> None:
             detail=sighting.detail[:DETAIL_LENGTH], facts=dict(sighting.facts),
         )  # fmt: skip
     _move_on(boot, sighting.at, sighting.stage)
+
+
+def _likeness(kind: str, stage: str, detail: str, facts: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What two events share that are one and its repetition; each login of a loader is another attempt."""
+    return kind, stage, detail, facts.get("session") if kind == "login" else None
 
 
 def close(boot: Boot, at: datetime, outcome: str, reason: str) -> None:

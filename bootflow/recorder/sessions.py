@@ -55,10 +55,17 @@ def _write_login(session: Session) -> None:
     if boot is None:
         _write_again(session, mac)
         return
-    earlier = boot.events.filter(kind__in=[LOGIN, TAKEOVER]).values_list("facts__address", flat=True)
+    earlier = _has_loader_logged_in(boot)
     kind, stage = (TAKEOVER, Stage.OS) if earlier else (LOGIN, Stage.ISCSI)
     who = "The operating system took over" if earlier else "The loader logged in to"
     write_one(_sighting(session, session.started_at, mac, stage, kind, f"{who} its disk {_disk(session)}."))
+
+
+def _has_loader_logged_in(boot: Boot) -> bool:
+    """Whether it has, since it last asked what to boot or could not boot its disk: then it begins anew."""
+    anew = boot.events.filter(kind__in=["script", "sanboot-failed"]).order_by("at").last()
+    logins = boot.events.filter(kind__in=[LOGIN, TAKEOVER])
+    return (logins.filter(at__gt=anew.at) if anew else logins).exists()
 
 
 def _write_again(session: Session, mac: str) -> None:

@@ -179,3 +179,24 @@ def test_the_same_machine_switched_on_again_is_a_second_boot(
     assert (old["outcome"], old["stage"]) == ("ok", "os")
     assert (new["outcome"], new["stage"]) == (None, "script")
     assert [event["kind"] for event in old["events"]].count("discover") == 2
+
+
+def test_a_disk_that_holds_no_system_is_never_taken_for_one_that_runs(
+    machine: Machine, export: Export, api: Api
+) -> None:
+    """Each attempt of the loader is a login under the same name, as an operating system's would be."""
+    machine.power_on(seconds_ago=5)
+    machine.ask(ASK)
+    for attempt in range(3):
+        machine.log_out(machine.log_in(export, f"{attempt}"))
+        machine.ask(f"/boot/report?retry={attempt}&mac={PC}&event=sanboot-failed&error=1d704139")
+        machine.ask(ASK.replace("retry=0", f"retry={attempt + 1}"))
+        boot = over_rest(api)
+        assert (boot["stage"], boot["outcome"]) == ("iscsi", "failed"), f"attempt {attempt + 1}"
+        assert "holds nothing that boots" in boot["reason"]
+    machine.log_in(export, "loader")
+    assert over_rest(api)["outcome"] is None, "somebody has put a system on the disk meanwhile"
+    machine.log_in(export, "system")
+    boot = over_rest(api)
+    assert (boot["stage"], boot["outcome"]) == ("os", "ok")
+    assert [event["kind"] for event in boot["events"]].count("takeover") == 1
