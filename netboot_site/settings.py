@@ -217,6 +217,10 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
+    # Whoever sends a message tries twice, at once: kombu's own patience would make a person wait for 6 s.
+    # Workers and beat have theirs from CELERY_BROKER_CONNECTION_MAX_RETRIES.
+    "max_retries": 1,
+    "interval_start": 0.1,
 }
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
