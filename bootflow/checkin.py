@@ -18,6 +18,7 @@ from netboot_site.formats import mac_hex
 
 DISCOVERED_LIMIT = 10_000  # rows of unknown machines: who is beyond gets its script, and leaves no row
 DETAIL_LENGTH = 500
+REPORTS_OF_A_KIND_MAX = 20  # of one boot: what a machine that fails for days may leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def note(*, mac: str, stage: str, kind: str, detail: str = "", facts: dict[str, 
             "kind": kind,
             "detail": detail[:DETAIL_LENGTH],
             "facts": Jsonb(facts or {}),
+            "limit": REPORTS_OF_A_KIND_MAX,
         },
     )
 

@@ -144,7 +144,8 @@ ON CONFLICT (mac) DO UPDATE SET last_seen_at = excluded.last_seen_at
 RETURNING id
 """
 
-# What a machine reports while it boots, or from its operating system. Strangers have no boot, so no row.
+# What a machine reports while it boots, or from its operating system. Strangers have no boot, so no row; one
+# that fails and asks again for days writes over the oldest of its last reports of that kind.
 NOTE = """
 WITH latest AS (
     SELECT id FROM bootflow_boot
@@ -157,9 +158,17 @@ WITH latest AS (
         stage = CASE WHEN %(stage)s::text = 'os' OR stage IN ('firmware', 'dhcp', 'tftp')
             THEN %(stage)s::text ELSE stage END
     WHERE id = (SELECT id FROM latest) AND finished_at IS NULL
+), rewritten AS (
+    UPDATE bootflow_bootevent SET
+        at = statement_timestamp(), detail = %(detail)s::text, facts = %(facts)s::jsonb
+    WHERE id = (
+        SELECT old.id FROM bootflow_bootevent AS old
+        WHERE old.boot_id = (SELECT id FROM latest) AND old.kind = %(kind)s::text
+        ORDER BY old.at DESC, old.id DESC LIMIT 1 OFFSET %(limit)s::bigint - 1)
+    RETURNING id
 )
 INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
 SELECT id, statement_timestamp(), %(stage)s::text, %(kind)s::text, %(detail)s::text, %(facts)s::jsonb
-FROM latest
+FROM latest WHERE NOT EXISTS (SELECT FROM rewritten)
 RETURNING id
 """

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bootflow.checkin import Asking, check_in, note
+from bootflow.checkin import REPORTS_OF_A_KIND_MAX, Asking, check_in, note
 from bootflow.decision import APPROVAL_WAIT_SECONDS, ASK_AGAIN_SECONDS, Files, Situation
 from bootflow.models import Boot, BootEvent, Installer, KernelSet
 from bootflow.services import register_profile, set_boot_once, update_profile
@@ -158,3 +158,23 @@ def test_a_report_after_its_boot_is_noted_with_it_and_does_not_open_it_again(dev
     assert BootEvent.objects.get(kind="online").boot == boot
     ended = Boot.objects.get()
     assert (ended.finished_at, ended.last_event_at) == (boot.last_event_at, boot.last_event_at)
+
+
+def test_a_machine_that_fails_for_days_keeps_its_last_reports_and_no_more(device: Device) -> None:
+    ask()
+    for number in range(REPORTS_OF_A_KIND_MAX + 5):
+        note(mac=MAC, stage="iscsi", kind="sanboot-failed", detail=f"{number}", facts={"n": number})
+    note(mac=MAC, stage="os", kind="online")
+    kept = BootEvent.objects.filter(kind="sanboot-failed").order_by("at")
+    assert [event.facts["n"] for event in kept] == list(range(5, REPORTS_OF_A_KIND_MAX + 5))
+    assert [event.detail for event in kept] == [f"{event.facts['n']}" for event in kept]
+    assert BootEvent.objects.filter(kind="online").count() == 1, "another kind has its own room"
+
+
+def test_another_machines_reports_take_no_room(device: Device) -> None:
+    register_profile(mac=OTHER, device_type="x64", name="b")
+    for mac in (MAC, OTHER):
+        ask(mac=mac)
+        for _ in range(REPORTS_OF_A_KIND_MAX):
+            note(mac=mac, stage="iscsi", kind="sanboot-failed")
+    assert BootEvent.objects.filter(kind="sanboot-failed").count() == 2 * REPORTS_OF_A_KIND_MAX
