@@ -216,6 +216,8 @@ def _checked_pool(network: ServedNetwork) -> tuple[IPv4Address, IPv4Address]:
         raise ValidationError(
             "DHCP_MODE=server needs DHCP_RANGE: the first and the last address of the pool."
         )
+    if network.pool[0] > network.pool[1]:  # dnsmasq would exchange them, unchecked
+        raise ValidationError(f"The pool {network.pool[0]} to {network.pool[1]} ends before it begins.")
     if network.prefix_length is not None and not all(end in _subnet(network) for end in network.pool):
         raise ValidationError(
             f"The pool {network.pool[0]} to {network.pool[1]} does not lie in {_subnet(network)}, the "

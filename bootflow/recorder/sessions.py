@@ -71,7 +71,10 @@ def _has_loader_logged_in(boot: Boot) -> bool:
 def _write_again(session: Session, mac: str) -> None:
     """A machine that runs has logged in anew, after a pause of the network or of the target server."""
     boot = Boot.objects.filter(mac=mac).order_by("-started_at", "-id").first()
-    if boot is not None and boot.finished_at is not None and session.started_at >= boot.finished_at:
+    if boot is None or boot.finished_at is None or session.started_at < boot.finished_at:
+        return
+    counted = boot.events.filter(kind=AGAIN, facts__last_at__gte=session.started_at.isoformat())
+    if not counted.exists():  # sessions come in the order of their start
         detail = f"Logged in to its disk {_disk(session)} again."
         add_event(
             boot,

@@ -81,7 +81,8 @@ def test_a_restart_of_the_target_server_under_a_running_system_is_no_new_boot() 
     first.ended_at = ended(100)
     first.save()
     login(95, "2")
-    look(600)
+    for _ in range(4):
+        look(600)
     assert Boot.objects.count() == 1
     assert [kind for _, kind, _ in told(one)] == ["takeover", "login-again", "logout"]
     assert one.events.get(kind="login-again").facts["count"] == 2
