@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from netboot_site.stamp import WAITING_MAX_BYTES, LineStamper, Outlet
 
 STAMPED = re.compile(rb"^\d+\.\d{3} ")
@@ -107,6 +109,49 @@ def test_a_reader_who_stopped_reading_does_not_stop_the_daemon(tmp_path: Path) -
     finally:
         kept.send_signal(signal.SIGTERM)
         kept.communicate(timeout=20)
+
+
+def test_a_reader_who_is_gone_ends_the_keeper_and_the_daemon(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    script = f"echo $$ > {tmp_path}/pid; while :; do echo line; sleep 0.05; done"
+    kept = start("sh", "-c", script, stdout=writing)
+    os.close(writing)
+    assert os.read(reading, 100).endswith(b"line\n")
+    os.close(reading)
+    try:
+        assert kept.wait(10) != 0, "its supervisor has to start it again"
+    finally:
+        kept.kill()
+        kept.wait(10)
+    process_id = int((tmp_path / "pid").read_text())
+    wait_until(lambda: not Path(f"/proc/{process_id}/stat").exists() or _is_dead(process_id))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_request_to_stop_between_two_runs_is_not_lost(tmp_path: Path, number: int) -> None:
+    kept = start("sh", "-c", f"echo x >> {tmp_path}/runs; exit 0")
+    wait_until(lambda: (tmp_path / "runs").exists())
+    kept.send_signal(number)
+    kept.communicate(timeout=10)
+    runs = (tmp_path / "runs").read_text()
+    time.sleep(0.5)
+    assert (tmp_path / "runs").read_text() == runs, "it was started again after the request to stop"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "lines"),
+    [
+        ([b"a\r\nb\n"], [b"a", b"b"]),
+        ([b"\n", b"\n"], [b"", b""]),
+        ([b"a", b"b", b"\n", b"c"], [b"ab"]),
+        ([b"\xff\x00 x\n"], [b"\xff\x00 x"]),
+        ([b""], []),
+    ],
+)
+def test_lines_are_cut_where_the_daemon_ended_them(pieces: list[bytes], lines: list[bytes]) -> None:
+    stamper = LineStamper()
+    out = [line for piece in pieces for line in stamper.feed(piece, 1.5)]
+    assert out == [b"1.500 " + line + b"\n" for line in lines]
 
 
 def test_the_configuration_that_it_starts_with_is_noted(tmp_path: Path) -> None:
