@@ -17,7 +17,7 @@ from images.models import Image, ImageState
 from images.overview import open_sessions_of, past_sessions_of, search_images
 from images.schemas import progress
 from images.services import assign_image, create_image, delete_image, resize_image, unassign_image
-from netboot_site.pages import attempt, attempt_and_return, live_answer, live_fragment, page_of, saved
+from netboot_site.pages import asked, attempt, attempt_and_return, live_answer, live_fragment, page_of, saved
 from netboot_site.roles import may_write, operator_required, require_operator
 
 STATES = [("", "All states"), *ImageState.choices]
@@ -32,7 +32,7 @@ def image_list(request: HttpRequest) -> HttpResponse:
         if form.is_valid() and attempt(form, lambda: _create(form)):
             to = f"/images/{form.cleaned_data['image_id']}/"
             return saved(request, to=to, done=f"{form.cleaned_data['name']} is being made.")
-    text, state = request.GET.get("q", "").strip(), request.GET.get("state", "")
+    text, state = asked(request, "q"), asked(request, "state")
     page = page_of(request, search_images(text=text, state=state))
     context = {"page": page, "q": text, "state": state, "states": STATES, "form": form}
     return render(request, "images/list.html", context, status=REFUSED if form.errors else 200)

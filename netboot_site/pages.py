@@ -45,6 +45,11 @@ def live_answer(request: HttpRequest, fragment: SafeString) -> HttpResponse:
     return answer
 
 
+def asked(request: HttpRequest, name: str) -> str:
+    """What a page's address asks for; without NUL, which PostgreSQL takes in no text."""
+    return request.GET.get(name, "").replace("\0", "").strip()
+
+
 def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
     """The page of rows that the request asks for; a number out of range gives the nearest page."""
     return Paginator(rows, ROWS_PER_PAGE).get_page(request.GET.get("page"))

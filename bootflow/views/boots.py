@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from bootflow.models import Boot, Outcome
 from bootflow.overview import first_times, named, search_boots, tracked
 from bootflow.timeline import bars_of, marks_of, ticks_of
-from netboot_site.pages import live_answer, live_fragment, page_of
+from netboot_site.pages import asked, live_answer, live_fragment, page_of
 
 OUTCOMES = [("", "All outcomes"), ("running", "In progress"), *Outcome.choices[1:]]
 EVENTS_SHOWN = 500
@@ -19,7 +19,7 @@ EVENTS_SHOWN = 500
 
 def boot_list(request: HttpRequest) -> HttpResponse:
     """All boots, newest first."""
-    text, outcome = request.GET.get("q", "").strip(), request.GET.get("outcome", "")
+    text, outcome = asked(request, "q"), asked(request, "outcome")
     page = page_of(request, search_boots(text=text, outcome=outcome))
     context = {"page": page, "rows": tracked(page), "q": text, "outcome": outcome, "outcomes": OUTCOMES}
     return render(request, "boots/list.html", context)

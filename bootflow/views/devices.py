@@ -17,7 +17,7 @@ from devices.models import Device, DeviceState
 from images.overview import open_sessions_of
 from netboot_site.errors import ValidationError
 from netboot_site.formats import parse_mac
-from netboot_site.pages import live_answer, live_fragment, page_of
+from netboot_site.pages import asked, live_answer, live_fragment, page_of
 from netboot_site.roles import may_write
 
 STATES = [("", "Enrolled and disabled"), *DeviceState.choices]
@@ -30,7 +30,7 @@ FACTS_SHOWN = {
 
 def device_list(request: HttpRequest) -> HttpResponse:
     """Registered devices; `?state=discovered` shows those that wait for approval."""
-    text, state = request.GET.get("q", "").strip(), request.GET.get("state", "")
+    text, state = asked(request, "q"), asked(request, "state")
     page = page_of(request, search_devices(text=text, state=state))
     return render(request, "devices/list.html", {"page": page, "q": text, "state": state, "states": STATES})
 
