@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,6 +188,12 @@ def another_postgres(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     program.parent.mkdir()
     shutil.copy("/bin/sleep", program)
     process = subprocess.Popen([program, "60"], cwd=tmp_path / "server")
+    until = time.monotonic() + 10
+    while (
+        Path(f"/proc/{process.pid}/comm").read_text() != "postgres\n"
+    ):  # set a moment after exec(2) has begun
+        assert time.monotonic() < until
+        time.sleep(0.01)
     yield process
     process.kill()
     process.wait(10)
