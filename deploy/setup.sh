@@ -125,8 +125,17 @@ ensure_virtual_environment() {
     echo "$wanted" >"$stamp"
 }
 
+# The virtual PC's kernel and iSCSI initiator are kept in the project's folder and never installed.
+ensure_guest() {
+    if [ -d var/demo/packages ]; then return; fi
+    say "fetching the virtual PC's kernel and iSCSI initiator ..."
+    quietly "apt-get update" apt-get update -q -o DPkg::Lock::Timeout=300
+    quietly "fetching them" .venv/bin/python3 -m netboot_site.demo.packages
+}
+
 mapfile -t missing < <(missing_packages)
 trap 'rm -f "$LOG"' EXIT
 if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
 if is_root; then ensure_users; fi
 ensure_virtual_environment
+if is_root && [ "$lock" = requirements-dev.lock ]; then ensure_guest; fi

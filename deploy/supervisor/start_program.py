@@ -34,7 +34,12 @@ def members(group: int, session: int) -> list[int]:
 
 
 def end_orphans(group: int) -> None:
-    """Kill what is left of the group that the earlier run led (its leader is dead)."""
+    """Kill what is left of the group that the earlier run led (its leader is dead).
+
+    Never group 0: in a container, that is how everything started from outside is numbered.
+    """
+    if group <= 0:
+        return
     deadline = time.monotonic() + ORPHANS_END_WITHIN_SECONDS
     while time.monotonic() < deadline:
         orphans = members(group, os.getsid(0))

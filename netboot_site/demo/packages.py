@@ -12,6 +12,8 @@ from netboot_site.system import Completed, run
 
 KERNEL_PACKAGE = "linux-image-cloud-amd64"  # Debian's kernel for virtual machines: a third of the general one
 INITIATOR_PACKAGE = "open-iscsi"
+# In the project's folder and not under DATA_PATH: every instance of this checkout shares it.
+CACHE_PATH = Path(__file__).resolve().parents[2] / "var" / "demo"
 _DOWNLOAD_SECONDS = 300.0
 _UNPACK_SECONDS = 60.0
 
@@ -58,3 +60,7 @@ def _checked(done: Completed) -> Completed:
             " They are needed once; then they are kept. Run `apt-get update` and try again."
         )
     return done
+
+
+if __name__ == "__main__":  # `make setup-test` fetches them before there is need
+    guest_packages(CACHE_PATH)

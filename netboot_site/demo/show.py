@@ -23,6 +23,7 @@ from netboot_site.demo import private_network
 from netboot_site.demo.client import Client
 from netboot_site.demo.disk import DISK_BYTES, GuestOptions, build_disk
 from netboot_site.demo.machine import Hardware, Machine
+from netboot_site.demo.packages import CACHE_PATH
 from netboot_site.demo.stages import Story, summary
 from netboot_site.errors import ConflictError, NotFoundError, UnavailableError
 from netboot_site.formats import GIB
@@ -33,7 +34,6 @@ Say = Callable[[str], None]
 MAC = "52:54:00:de:30:01"  # 52:54:00 is QEMU's; this one is the demonstration's own
 IMAGE = "nbdemo"
 NAME = "Demonstration"
-CACHE = "demo"
 _NEEDED = ["qemu-system-x86_64", "grub-mkimage", "mformat", "mke2fs", "busybox", "setpriv", "nsenter"]
 _BOOT_SECONDS = 120.0
 _SESSION_END_SECONDS = 40.0  # tgtd drops a session after three unanswered probes, 5 s apart
@@ -86,7 +86,7 @@ class Show:
     def _prepare(self) -> None:
         disk = self._folder / "disk.raw"
         self._say("Building a small disk: GRUB, Debian's kernel, busybox ...")
-        build_disk(disk, settings.DATA_PATH / CACHE, GuestOptions(boot_http_port=settings.BOOT_HTTP_PORT))
+        build_disk(disk, CACHE_PATH, GuestOptions(boot_http_port=settings.BOOT_HTTP_PORT))
         self._say(f"Creating the image {IMAGE} and uploading {DISK_BYTES // 2**20} MiB ...")
         size = {"size_gb": DISK_BYTES / GIB, "device_type": "x64"}
         self._client.call("POST", "/api/v1/images", {"id": IMAGE, "name": NAME, **size})

@@ -103,6 +103,7 @@ def bench(tmp_path: Path) -> Bench:
     made.write("apt-get", APT_GET)
     python = project / ".venv/bin/python3"
     python.symlink_to("/usr/bin/python3")
+    (project / "var/demo/packages").mkdir(parents=True)
     (tmp_path / "calls").touch()
     made.install([*RUNTIME, *TESTING])
     note_packages(made, "requirements.lock")
@@ -249,3 +250,19 @@ def test_a_changed_lock_file_is_installed_with_its_hashes_and_once(bench: Bench)
     (install,) = [call for call in bench.calls if " install " in call]
     assert "--require-hashes -r requirements.lock" in install
     assert sys.executable not in install
+
+
+def test_the_virtual_pcs_packages_are_fetched_once_and_only_for_tests(as_root: Bench) -> None:
+    kept = as_root.path / "project/var/demo/packages"
+    kept.rmdir()
+    (as_root.path / "project/netboot_site/demo").mkdir(parents=True)
+    (as_root.path / "project/netboot_site/demo/packages.py").write_text(
+        "import pathlib; pathlib.Path('var/demo/packages').mkdir()\n"
+    )
+    assert as_root.run().returncode == 0
+    assert not kept.exists(), "`make up` needs no virtual PC"
+    done = as_root.run("test")
+    assert done.returncode == 0, done.stderr
+    assert "fetching the virtual PC's kernel" in done.stdout
+    assert kept.is_dir()
+    assert "fetching" not in as_root.run("test").stdout

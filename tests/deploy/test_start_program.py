@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
 import socket
 import subprocess
@@ -116,3 +117,14 @@ def test_a_program_that_is_not_there_fails_and_is_named(tmp_path: Path) -> None:
     done = become(tmp_path / "note", "no-such-program-here")
     assert done.returncode != 0
     assert "FileNotFoundError" in done.stderr
+
+
+def test_group_0_is_never_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container everything that was started from outside has the group 0 and the session 0."""
+    space = runpy.run_path(str(START))
+    looked: list[int] = []
+    monkeypatch.setitem(space["end_orphans"].__globals__, "members", lambda *of: looked.append(of[0]) or [])
+    space["end_orphans"](0)
+    assert looked == []
+    space["end_orphans"](4_000_000)
+    assert looked == [4_000_000]

@@ -10,9 +10,9 @@ import pytest
 
 from netboot_site.demo import disk
 from netboot_site.demo.disk import GuestOptions, build_disk, read_root_file
+from netboot_site.demo.packages import CACHE_PATH
 from netboot_site.errors import UnavailableError
 
-CACHE = Path(__file__).resolve().parents[3] / "var" / "demo"  # kept between runs: the packages are 27 MB
 pytestmark = pytest.mark.slow
 
 
@@ -23,7 +23,7 @@ def output(*argv: str) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("disk") / "disk.raw"
-    build_disk(path, CACHE)
+    build_disk(path, CACHE_PATH)
     return path
 
 
@@ -75,7 +75,7 @@ def test_a_damaged_root_file_system_is_told(built: Path, tmp_path: Path) -> None
 
 def test_a_second_disk_of_the_same_content_is_a_copy_from_the_cache(built: Path, tmp_path: Path) -> None:
     started = monotonic()
-    build_disk(tmp_path / "again.raw", CACHE)
+    build_disk(tmp_path / "again.raw", CACHE_PATH)
     assert monotonic() - started < 2
     assert (tmp_path / "again.raw").read_bytes() == built.read_bytes()
 

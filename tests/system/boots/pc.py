@@ -12,9 +12,9 @@ from typing import Any
 from netboot_site.demo.disk import GuestOptions, build_disk, read_root_file
 from netboot_site.demo.machine import Hardware, Machine
 from netboot_site.demo.netns import Namespace
-from tests.system.instance import PROJECT, Instance
+from netboot_site.demo.packages import CACHE_PATH
+from tests.system.instance import Instance
 
-CACHE = PROJECT / "var" / "demo"  # kept between runs: the guest's packages are 27 MB
 UP = "netboot-demo: root is on iSCSI"
 BOOT_WITHIN_SECONDS = 150.0  # under emulation, on two cores that daemons and other tests use too
 DEAD_PROMPTS = ("iPXE>", "grub rescue>", "grub>", "Shell>", "Kernel panic")
@@ -93,7 +93,7 @@ class Pc:
 def make_image(instance: Instance, image: str, folder: Path, options: GuestOptions | None = None) -> None:
     """Create an image with the guest's disk as its content."""
     disk = folder / f"{image}.raw"
-    build_disk(disk, CACHE, options)
+    build_disk(disk, CACHE_PATH, options)
     content = disk.read_bytes()
     body = {"id": image, "name": image, "size_gb": len(content) / 1024**3, "device_type": "x64"}
     answer = instance.api("POST", "/api/v1/images", body)

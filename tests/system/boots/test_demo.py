@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -10,19 +9,10 @@ from time import monotonic
 
 import pytest
 
-from tests.system.boots.pc import CACHE, wait_until
+from tests.system.boots.pc import wait_until
 from tests.system.instance import PROJECT, Instance, run
 
 pytestmark = [pytest.mark.qemu, pytest.mark.real_tgtd, pytest.mark.real_dnsmasq, pytest.mark.slow]
-
-
-@pytest.fixture
-def demo_room(room: Instance) -> Instance:
-    """The room, with the guest's packages where the demonstration keeps them."""
-    kept = room.data_path / "demo" / "packages"
-    if not kept.exists() and (CACHE / "packages").exists():
-        shutil.copytree(CACHE / "packages", kept, symlinks=True)
-    return room
 
 
 def start_demo(instance: Instance, output: Path) -> subprocess.Popen[bytes]:
@@ -43,23 +33,23 @@ def assert_nothing_is_left(instance: Instance) -> None:
     assert not [name for name in instance.processes().values() if "nbdemo" in name]
 
 
-def test_it_tells_each_stage_until_the_root_is_on_iscsi(demo_room: Instance, tmp_path: Path) -> None:
+def test_it_tells_each_stage_until_the_root_is_on_iscsi(room: Instance, tmp_path: Path) -> None:
     began, output = monotonic(), tmp_path / "demo.out"
-    assert start_demo(demo_room, output).wait(240) == 0, output.read_text()
+    assert start_demo(room, output).wait(240) == 0, output.read_text()
     assert monotonic() - began < 180
     told = output.read_text()
     for stage in ("dhcp", "script", "iscsi", "os"):
         assert f" s  {stage}" in told, told
     assert "The PC says: root is on iSCSI" in told
     assert "Outcome: ok." in told
-    assert_nothing_is_left(demo_room)
+    assert_nothing_is_left(room)
 
 
-def test_stopped_by_ctrl_c_it_removes_what_it_made(demo_room: Instance, tmp_path: Path) -> None:
+def test_stopped_by_ctrl_c_it_removes_what_it_made(room: Instance, tmp_path: Path) -> None:
     output = tmp_path / "stopped.out"
-    process = start_demo(demo_room, output)
+    process = start_demo(room, output)
     wait_until("the PC is on", lambda: "Power on" in output.read_text(), 60)
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 1, output.read_text()
     assert "everything that the demonstration made is removed" in output.read_text()
-    assert_nothing_is_left(demo_room)
+    assert_nothing_is_left(room)
