@@ -243,11 +243,14 @@ def test_a_boot_file_is_sent_and_noted_as_one_json_object(front: Front) -> None:
         log.write_text("")
 
 
-@pytest.mark.parametrize("path", ["/boot/files/x/none", "/boot/files/", "/boot/files/..%2f..%2fsecret-key"])
+@pytest.mark.parametrize(
+    "path", ["/boot/files/x/none", "/boot/files/x", "/boot/files/", "/boot/files/..%2f..%2fsecret-key"]
+)
 def test_what_is_no_boot_file_is_told_in_one_line(front: Front, path: str) -> None:
     (front.folder / "secret-key").write_text("key")
     answer = front.ask("boot", path)
     assert (answer.status, answer.kind) == (404, "text/plain"), answer.text
+    assert "Location" not in answer.headers
     assert "key" not in answer.text
     assert len(answer.text.splitlines()) == 1
 
@@ -270,6 +273,13 @@ def test_a_boot_loader_gets_a_script_whatever_goes_wrong(front: Front, lonely: F
             assert (answer.status, answer.kind) == (200, "text/plain"), f"{port} {path}"
             assert answer.text.startswith("#!ipxe\n")
             assert "/boot/boot.ipxe || goto again" in answer.text
+
+
+def test_no_boot_loader_is_redirected(front: Front) -> None:
+    for port in ("boot", "pages"):
+        answer = front.ask(port, "/boot")
+        assert (answer.status, answer.kind) == (200, "text/plain"), port
+        assert answer.text.startswith("#!ipxe\n")
 
 
 def test_a_malformed_request_on_the_boot_port_gets_a_script_too(front: Front) -> None:
