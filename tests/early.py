@@ -82,6 +82,13 @@ def _wait_for(socket: Path, server: subprocess.Popen[bytes]) -> None:
     raise RuntimeError(f"{socket} did not appear")
 
 
+def open_the_project() -> None:
+    """The service users run our code: a clone below a private folder is opened to them, as `make up` does."""
+    from netboot_site.runtime import access, layout
+
+    access.open_ancestors(Path(__file__).resolve().parent, layout.find_accounts())
+
+
 def _prepare() -> None:
     if "NETBOOT_TESTS" in os.environ:
         return
@@ -96,6 +103,7 @@ def _prepare() -> None:
         SECRET_KEY="a key of the tests that protects nothing, and is long enough for Django",
         BOOT_ADDRESS="10.66.0.1",
     )
+    open_the_project()
     start_postgres(data_path)
     start_redis(data_path)
 
