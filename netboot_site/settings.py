@@ -186,6 +186,8 @@ SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
+# Browsers heed it over TLS only and complain on every page otherwise.
+SECURE_CROSS_ORIGIN_OPENER_POLICY = None
 # The site is served over plain HTTP on a lab's own wire; docs/DEPLOYMENT.md tells how to put TLS before it.
 SILENCED_SYSTEM_CHECKS = ["security.W004", "security.W008", "security.W012", "security.W016"]
 AXES_VERBOSE = False
