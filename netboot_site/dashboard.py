@@ -31,12 +31,16 @@ class Service:
 
 
 def services() -> list[Service]:
-    """Every service that reported within a day, each node's target server, and the processes beside them."""
-    now = timezone.now()
-    beats = [
-        _service(row, now - row.beat_at) for row in Heartbeat.objects.filter(beat_at__gt=now - GONE_AFTER)
-    ]
-    processes = [_process(name, found) for name, found in sorted(check_processes().items())]
+    """Every service that reported within a day, each node's target server, and the processes beside them.
+
+    One row for each: what a living process reported says more than that it lives.
+    """
+    now, found = timezone.now(), check_processes()
+    recent = Heartbeat.objects.filter(beat_at__gt=now - GONE_AFTER)
+    living = [row for row in recent if found.get(row.name, HEALTHY) == HEALTHY]
+    beats = [_service(row, now - row.beat_at) for row in living]
+    told = {row.name for row in living}
+    processes = [_process(name, state) for name, state in sorted(found.items()) if name not in told]
     return [*beats, *[_target_server(node, now) for node in StorageNode.objects.all()], *processes]
 
 

@@ -57,7 +57,7 @@ class Program:
         return [*words, f"--pdeathsig={self.stop_signal}"]
 
 
-def _granian(socket: Path, application: str, *, workers: int, threads: int) -> list[str]:
+def granian(socket: Path, application: str, *, workers: int, threads: int) -> list[str]:
     options = [
         "--interface", "wsgi", "--uds", str(socket), "--uds-permissions", "0666",
         "--workers", str(workers), "--blocking-threads", str(threads), "--no-ws", "--http", "1",
@@ -111,11 +111,11 @@ def _python_services(accounts: Accounts) -> list[Program]:
     site, boot = "netboot_site.wsgi:application", "netboot_site.boot_wsgi:application"
     beat = _celery("beat", "-l", settings.LOG_LEVEL, "-s", str(run / "beat" / "schedule"), "--pidfile=")
     return [
-        Program("web", SERVICES, web, _granian(run / "web" / "web.sock", site, workers=1, threads=8)),
-        Program("boot", SERVICES, web, _granian(run / "boot" / "boot.sock", boot, workers=2, threads=4)),
+        Program("web", SERVICES, web, granian(run / "web" / "web.sock", site, workers=1, threads=8)),
+        Program("boot", SERVICES, web, granian(run / "boot" / "boot.sock", boot, workers=2, threads=4)),
         Program(
             "storage-http", SERVICES, disks,
-            _granian(run / "storage" / "storage.sock", site, workers=1, threads=4),
+            granian(run / "storage" / "storage.sock", site, workers=1, threads=4),
         ),
         Program("worker-control", SERVICES, web, _worker("control")),
         Program("worker-storage", SERVICES, disks, _worker(settings.STORAGE_QUEUE)),

@@ -16,7 +16,7 @@ from pathlib import Path
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "netboot_site.settings")
 
 from netboot_site.runtime import postgres
-from netboot_site.runtime.programs import _granian
+from netboot_site.runtime.programs import granian
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVICE_USER = "netboot"
@@ -124,7 +124,7 @@ class Instance:
 
     def start_application(self, name: str, application: str, workers: int, threads: int) -> None:
         path = self.run / f"{name}.sock"
-        self.start(_granian(path, application, workers=workers, threads=threads))
+        self.start(granian(path, application, workers=workers, threads=threads))
         wait_for(path)
 
     def start_nginx(self) -> None:

@@ -10,6 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from devices.models import Device, DeviceState
+from netboot_site import dashboard
+from netboot_site.heartbeat import beat
 from netboot_site.models import Heartbeat
 from tests.browser.believable import fill
 
@@ -67,3 +69,13 @@ def test_an_empty_house_says_what_to_do_next(operator_client: Client) -> None:
     page = operator_client.get("/").content.decode()
     assert "Power one on" in page
     assert "No boots yet" in page
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("found", "state"), [("healthy", "up"), ("is not running", "down")])
+def test_a_service_that_reports_and_is_looked_at_has_one_row(
+    monkeypatch: pytest.MonkeyPatch, found: str, state: str
+) -> None:
+    beat("dnsmasq")
+    monkeypatch.setattr(dashboard, "check_processes", lambda: {"dnsmasq": found})
+    assert [(one.name, one.state) for one in dashboard.services()] == [("dnsmasq", state)]
