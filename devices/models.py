@@ -32,10 +32,19 @@ class DeviceState(models.TextChoices):
     DISABLED = "disabled", "Disabled"
 
 
+class UpdateChannel(models.TextChoices):
+    """Under which name a device takes new versions of its image (images.Channel)."""
+
+    NONE = "", "None"  # a device's: that of its group; a group's: the latest version
+    TEST = "test", "Test"
+    PRODUCTION = "production", "Production"
+
+
 class Group(models.Model):
     """A room or any other set of devices."""
 
     name = models.CharField(max_length=200, unique=True)
+    channel = models.CharField(max_length=10, choices=UpdateChannel.choices, blank=True, default="")
 
     class Meta:
         ordering = ["name"]
@@ -67,6 +76,9 @@ class Device(models.Model):
     firmware = models.CharField(max_length=12, choices=Firmware.choices, blank=True)
     state = models.CharField(max_length=10, choices=DeviceState.choices, default=DeviceState.ENROLLED)
     group = models.ForeignKey(Group, on_delete=models.SET_NULL, null=True, blank=True, related_name="devices")
+    channel = models.CharField(
+        max_length=10, choices=UpdateChannel.choices, blank=True, default="", db_default=""
+    )
     facts = models.JSONField(default=dict, blank=True, help_text="What it said of itself when it booted.")
     first_seen_at = models.DateTimeField(null=True, blank=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)

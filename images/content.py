@@ -83,8 +83,7 @@ def _logged_in_now(iqn: str) -> bool:
 
 
 def _part_path(image: Image) -> Path:
-    head = files.head_path(image.pk, image.generation + 1)
-    return head.with_name(f"{head.name}.part")
+    return files.folder(image.pk) / "upload.part"
 
 
 def _check_position(image: Image, piece: Piece) -> None:
@@ -199,10 +198,11 @@ def _publish(image: Image, part: PartFile, total: int) -> None:
     _refuse_while_in_use(image)
     size_bytes = max(image.size_bytes, services.check_size(size_bytes=total))
     part.extend(size_bytes)
-    head = files.head_path(image.pk, image.generation + 1)
+    number = services.take_layer_number(image=image)
+    head = files.head_path(image.pk, number)
     part.path.rename(head)
     _sync_folder(head.parent)
-    services.replace_content(image=image, generation=image.generation + 1, size_bytes=size_bytes)
+    services.replace_content(image=image, number=number, size_bytes=size_bytes)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,10 +1,12 @@
-"""What we ask of an iSCSI target server, whichever it is.
+"""What we ask of an iSCSI target server and of a store of layers, whichever they are.
 
-One adapter each: `images/tgt.py`; the tests have a fake and a broken one. All of them pass `tests/contracts`.
+One adapter each: `images/tgt.py`, `images/qemu.py`; the tests have fakes and broken ones. All of them pass
+`tests/contracts`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -114,3 +116,57 @@ class TargetServer(Protocol):
 
     def allow(self, tid: int, initiator_name: str) -> None:
         """Let an initiator of that name in, from any address."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFile:
+    """A layer as the store knows it: an absolute path, and `raw` or `qcow2`."""
+
+    path: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A chain of layers that a process of its own makes appear as one plain file."""
+
+    name: str  # who it is served for: the caller's word
+    path: str  # the plain file: another one after each start of its process, so that nobody keeps a dead one
+    top: str  # the path of the layer that takes the writes
+    alive: bool  # whether its process lives and the file can be read
+    writable: bool = True
+    paused: bool = False
+
+
+class LayerStore(Protocol):
+    """The verbs of copy-on-write layers.
+
+    Each raises UnavailableError when a program does not answer, ConflictError when it refuses.
+    """
+
+    def observe(self) -> Mapping[str, Served]:
+        """All that is being served on this node, by name, the dead included; cheap enough for each second."""
+
+    def create(self, path: str, size_bytes: int, parent: LayerFile) -> None:
+        """An empty qcow2 layer over its parent, whole or not at all. A file that is there stays as it is."""
+
+    def grow(self, path: str, size_bytes: int) -> None:
+        """A larger virtual size of a layer that is not being served; never a smaller one."""
+
+    def freeze(self, path: str) -> None:
+        """Bring a layer to the disk and take away the right to write to it (0444)."""
+
+    def serve(self, name: str, chain: Sequence[LayerFile], *, writable: bool = True) -> Served:
+        """Start a process that serves a chain, its top layer first. Whatever `name` served before is stopped."""
+
+    def snapshot(self, name: str, top: LayerFile) -> None:
+        """Let an empty layer, made over the one served now, take the writes from now on; no reader notices."""
+
+    def stop(self, name: str) -> None:
+        """End the process, with everything written, and remove its file. Nothing if there is none."""
+
+    def pause(self, name: str) -> None:
+        """Let its reads and writes wait; nothing is lost."""
+
+    def resume(self, name: str) -> None:
+        """Let them go on."""

@@ -24,11 +24,15 @@ class NudgeTask(DjangoTask):  # type: ignore[type-arg]
 
     def delay_on_commit(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """Send the message when the transaction has been committed; note it if the broker is away."""
-        transaction.on_commit(functools.partial(self._send, *args, **kwargs))
+        transaction.on_commit(functools.partial(self._send, args, kwargs))
 
-    def _send(self, *args: Any, **kwargs: Any) -> None:
+    def delay_on_commit_to(self, queue: str) -> None:
+        """The same, to a queue that the task is not routed to by itself: that of another storage node."""
+        transaction.on_commit(functools.partial(self._send, (), {}, queue=queue))
+
+    def _send(self, args: Any, kwargs: Any, **options: Any) -> None:
         try:
-            self.delay(*args, **kwargs)
+            self.apply_async(args, kwargs, **options)
         except OperationalError as error:
             logger.warning("%s will run on the timer, since the broker is away: %s", self.name, error)
 

@@ -102,17 +102,6 @@ def test_unknown_ones_are_404_and_bad_addresses_422(
     assert api.put("/api/v1/images/disk1/assign").status_code == 422
 
 
-@pytest.mark.parametrize("query", ["mode=overlay", "mode=nonsense", "persistence=keep", "version=2"])
-def test_overlays_are_refused_until_they_come(
-    api: Api, make_image: Callable[..., Image], make_device: Callable[..., Device], query: str
-) -> None:
-    make_image()
-    make_device(1)
-    answer = api.put(f"/api/v1/images/disk1/assign?mac=52:54:00:00:00:01&{query}")
-    assert answer.status_code == 422
-    assert "later version" in answer.json()["detail"]
-
-
 @pytest.mark.parametrize("state", [ImageState.FAILED, ImageState.DELETING])
 def test_a_disk_that_is_not_there_is_not_given(
     make_image: Callable[..., Image], make_device: Callable[..., Device], state: ImageState

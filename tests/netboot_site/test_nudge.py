@@ -30,7 +30,7 @@ def sample(word: str) -> None:
 @pytest.fixture
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     words: list[Any] = []
-    monkeypatch.setattr(sample, "delay", lambda *args, **kwargs: words.append((args, kwargs)))
+    monkeypatch.setattr(sample, "apply_async", lambda *args, **kwargs: words.append((args, kwargs)))
     return words
 
 
@@ -38,7 +38,7 @@ def test_a_message_is_sent_when_the_change_is_there_to_be_seen(sent: list[Any]) 
     with transaction.atomic():
         sample.delay_on_commit("a", word="b")  # type: ignore[attr-defined]
         assert sent == [], "a worker would have looked before the commit"
-    assert sent == [(("a",), {"word": "b"})]
+    assert sent == [((("a",), {"word": "b"}), {})]
 
 
 def test_what_was_rolled_back_sends_nothing(sent: list[Any]) -> None:
@@ -51,20 +51,20 @@ def test_what_was_rolled_back_sends_nothing(sent: list[Any]) -> None:
 def test_a_lost_message_is_noted_with_its_task(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def lose(*args: Any) -> None:
+    def lose(*args: Any, **options: Any) -> None:
         raise OperationalError("Connection refused")
 
-    monkeypatch.setattr(sample, "delay", lose)
+    monkeypatch.setattr(sample, "apply_async", lose)
     with caplog.at_level(logging.WARNING):
         sample.delay_on_commit("a")  # type: ignore[attr-defined]
     assert "tests.sample will run on the timer, since the broker is away: Connection refused" in caplog.text
 
 
 def test_another_failure_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*args: Any) -> None:
+    def fail(*args: Any, **options: Any) -> None:
         raise TypeError("no such argument")
 
-    monkeypatch.setattr(sample, "delay", fail)
+    monkeypatch.setattr(sample, "apply_async", fail)
     with pytest.raises(TypeError):
         sample.delay_on_commit("a")  # type: ignore[attr-defined]
 

@@ -1,0 +1,39 @@
+"""Disks: storage nodes, images, layers and versions, their exports to devices, and long work on them."""
+
+from images.models.export import Export, ExportMode, ExportState, Follows, Persistence, Session
+from images.models.image import IMAGE_ID_PATTERN, Image, ImageState
+from images.models.job import ENDED, Job, JobKind, JobState
+from images.models.layer import (
+    Channel,
+    ChannelName,
+    Layer,
+    LayerFormat,
+    LayerState,
+    Version,
+    layer_file_name,
+)
+from images.models.node import StorageNode
+
+__all__ = [
+    "ENDED",
+    "IMAGE_ID_PATTERN",
+    "Channel",
+    "ChannelName",
+    "Export",
+    "ExportMode",
+    "ExportState",
+    "Follows",
+    "Image",
+    "ImageState",
+    "Job",
+    "JobKind",
+    "JobState",
+    "Layer",
+    "LayerFormat",
+    "LayerState",
+    "Persistence",
+    "Session",
+    "StorageNode",
+    "Version",
+    "layer_file_name",
+]

@@ -1,0 +1,61 @@
+"""Changes of images, versions, exports and nodes. Keyword-only, a verb first; each one transaction."""
+
+from images.services.exports import (
+    FITTING_IMAGES,
+    assign_image,
+    discard_kept,
+    merge_disk,
+    reset_disk,
+    restore_kept,
+    unassign_image,
+)
+from images.services.images import (
+    check_size,
+    create_image,
+    delete_image,
+    get_image,
+    replace_content,
+    resize_image,
+    take_layer_number,
+)
+from images.services.nodes import check_room, find_node, register_node
+from images.services.usage import head_in_use, in_use, open_sessions
+from images.services.versions import (
+    clone_image,
+    close_channel,
+    delete_version,
+    get_version,
+    promote,
+    publish_version,
+    roll_back,
+)
+
+__all__ = [
+    "FITTING_IMAGES",
+    "assign_image",
+    "check_room",
+    "check_size",
+    "clone_image",
+    "close_channel",
+    "create_image",
+    "delete_image",
+    "delete_version",
+    "discard_kept",
+    "find_node",
+    "get_image",
+    "get_version",
+    "head_in_use",
+    "in_use",
+    "merge_disk",
+    "open_sessions",
+    "promote",
+    "publish_version",
+    "register_node",
+    "replace_content",
+    "reset_disk",
+    "resize_image",
+    "restore_kept",
+    "roll_back",
+    "take_layer_number",
+    "unassign_image",
+]

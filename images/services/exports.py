@@ -1,0 +1,291 @@
+"""Changes of exports: assign and unassign, overlays' reset, merge, and the changes that were kept aside."""
+
+from __future__ import annotations
+
+import secrets
+import string
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from devices.models import Device, DeviceState, DeviceType
+from images import lineage
+from images.models import (
+    Export,
+    ExportMode,
+    Follows,
+    Image,
+    ImageState,
+    Layer,
+    LayerState,
+    Persistence,
+    Version,
+)
+from images.services.nodes import check_room, nudge
+from images.services.usage import refuse_while_export_in_use
+from images.services.versions import clean_comment, get_version
+from netboot_site.errors import ConflictError, NotFoundError, ValidationError
+
+CHAP_SECRET_LENGTH = 16  # Windows takes 12 to 16 characters
+_CHAP_SIGNS = string.ascii_letters + string.digits
+FITTING_IMAGES = {
+    DeviceType.RASPI: {DeviceType.RASPI},
+    DeviceType.X86: {DeviceType.X86},
+    DeviceType.X64: {DeviceType.X86, DeviceType.X64},
+}
+
+
+@transaction.atomic
+def assign_image(
+    *,
+    image: Image,
+    device: Device,
+    mode: str = ExportMode.EXCLUSIVE,
+    persistence: str | None = None,
+    version: str | None = None,
+) -> Export:
+    """Give a device its disk, with a CHAP account of its own. The same again changes nothing.
+
+    `version` is a number, `latest`, `test` or `production`; none: the channel of the device or its group.
+    """
+    row = lineage.locked_image(image.pk)
+    follows, pinned = _chosen(row, mode, persistence, version)
+    found = Export.objects.select_related("device").filter(image=row, device=device).first()
+    if found is not None:
+        return _changed(found, mode, persistence, version, follows, pinned)
+    _check_assignable(row, device, mode)
+    check_room(row.node)
+    export = Export(
+        image=row, device=device, mode=mode, persistence=persistence or Persistence.KEEP,
+        follows=follows, version=pinned,
+        chap_username=f"{row.id}.{secrets.token_hex(3)}", chap_secret=_new_secret(),
+    )  # fmt: skip
+    if mode == ExportMode.OVERLAY:
+        export.layer = lineage.add_overlay(row, device, _version_to_boot(export))
+    _insert(export)
+    nudge(row.node)
+    return export
+
+
+@transaction.atomic
+def unassign_image(*, image: Image, device: Device | None = None) -> None:
+    """Take the disk from its device; an overlay and what it holds go.
+
+    Raises ConflictError while in use or where it must be said whose, NotFoundError if it has it not.
+    """
+    row = lineage.locked_image(image.pk)
+    exports = Export.objects.filter(image=row).select_related("device", "layer")
+    if device is not None:
+        exports = exports.filter(device=device)
+    found = list(exports[:2])
+    if not found:
+        whom = f"to {device}" if device is not None else "to any device"
+        raise NotFoundError(f"The image {row.id!r} is not assigned {whom}.")
+    if len(found) > 1:
+        raise ConflictError(f"Several devices have the image {row.id!r}; say which one with `mac`.")
+    export = found[0]
+    refuse_while_export_in_use(export)
+    _mark_used_head(row, export)
+    layer, owner = export.layer, export.device
+    export.delete()
+    if layer is not None:
+        _discard(layer)
+        for kept in Layer.objects.filter(lineage.kept_aside(), image=row, device=owner):
+            _discard(kept)
+    nudge(row.node)
+
+
+@transaction.atomic
+def reset_disk(*, device: Device) -> Export:
+    """Give the device's overlay a fresh layer at once; what it held is lost.
+
+    Raises ConflictError while it is in use.
+    """
+    export = _overlay_of(device)
+    refuse_while_export_in_use(export)
+    check_room(export.image.node)
+    if export.layer is not None:
+        export.layer.used_at = None  # lost on purpose: nothing of it is kept aside
+        export.layer.save(update_fields=["used_at"])
+    lineage.refresh(export, _version_to_boot(export))
+    nudge(export.image.node)
+    return export
+
+
+@transaction.atomic
+def merge_disk(*, device: Device, comment: str = "", author: str = "") -> Version:
+    """Turn the device's overlay into the image's next version. Raises ConflictError while it is in use."""
+    export = _overlay_of(device)
+    refuse_while_export_in_use(export)
+    check_room(export.image.node)
+    text = clean_comment(comment)
+    image, layer = export.image, export.layer
+    if layer is None or layer.state != LayerState.READY:
+        raise ConflictError(f"The disk of {device} is not ready yet; merge it when it is.")
+    layer.frozen, layer.device, layer.base_version = True, None, None
+    layer.save(update_fields=["frozen", "device", "base_version"])
+    version = lineage.add_version(image, layer, comment=text, author=author)
+    export.layer = lineage.add_overlay(image, device, version)
+    export.handed_out_at = export.refresh_requested_at = None
+    if export.follows == Follows.PINNED:
+        export.version = version
+    export.save(update_fields=["layer", "handed_out_at", "refresh_requested_at", "version"])
+    _advance_empty_head(image, version)
+    nudge(image.node)
+    return version
+
+
+@transaction.atomic
+def restore_kept(*, device: Device, layer_number: int) -> Export:
+    """Let the device go on with changes that it kept of an older version, and stay on that version.
+
+    What its present overlay holds is kept aside in its turn. Raises ConflictError while in use.
+    """
+    export = _overlay_of(device)
+    refuse_while_export_in_use(export)
+    kept = _kept(export, layer_number)
+    present = export.layer
+    export.layer, export.follows, export.version = kept, Follows.PINNED, kept.base_version
+    export.handed_out_at, export.observed_stale = timezone.now(), False
+    export.save(update_fields=["layer", "follows", "version", "handed_out_at", "observed_stale"])
+    if present is not None and present.used_at is None:
+        _discard(present)
+    nudge(export.image.node)
+    return export
+
+
+@transaction.atomic
+def discard_kept(*, device: Device, layer_number: int) -> None:
+    """Delete changes that a device kept of an older version."""
+    export = _overlay_of(device)
+    _discard(_kept(export, layer_number))
+    nudge(export.image.node)
+
+
+def _chosen(
+    row: Image, mode: str, persistence: str | None, version: str | None
+) -> tuple[str, Version | None]:
+    """How the version is chosen, and the pinned one. Raises ValidationError, NotFoundError."""
+    if mode not in ExportMode.values:
+        raise ValidationError(f"A mode is one of {', '.join(ExportMode.values)}.")
+    if mode == ExportMode.EXCLUSIVE and (persistence is not None or version is not None):
+        raise ValidationError("`persistence` and `version` belong to overlays; say mode=overlay with them.")
+    if persistence is not None and persistence not in Persistence.values:
+        raise ValidationError(f"A persistence is one of {', '.join(Persistence.values)}.")
+    if version is None:
+        return Follows.DEVICE, None
+    if version in {Follows.LATEST, Follows.TEST, Follows.PRODUCTION}:
+        return version, None
+    if not version.isdecimal() or len(version) > 10:
+        raise ValidationError("A version is a number, `latest`, `test` or `production`.")
+    return Follows.PINNED, get_version(image=row, number=int(version))
+
+
+def _changed(
+    export: Export, mode: str, persistence: str | None, version: str | None,
+    follows: str, pinned: Version | None,
+) -> Export:  # fmt: skip
+    """An overlay's persistence and version can be changed while it is used: they count at the next boot."""
+    if export.mode != mode:
+        raise ConflictError(
+            f"{export.device} has the image {export.image_id!r} as {export.mode}; unassign it first."
+        )
+    if persistence is not None:
+        export.persistence = persistence
+    if version is not None:
+        export.follows, export.version = follows, pinned
+    export.save(update_fields=["persistence", "follows", "version"])
+    nudge(export.image.node)
+    return export
+
+
+def _check_assignable(image: Image, device: Device, mode: str) -> None:
+    """Raises ConflictError, naming what is in the way."""
+    if image.state in {ImageState.DELETING, ImageState.FAILED}:
+        raise ConflictError(f"The image {image.id!r} is {image.state} and cannot be assigned.")
+    if device.state == DeviceState.DISCOVERED:
+        raise ConflictError(f"The device {device} is not approved yet; approve it first.")
+    if image.device_type not in FITTING_IMAGES[DeviceType(device.device_type)]:
+        raise ConflictError(
+            f"The image {image.id!r} is for {image.device_type}; {device} is of type {device.device_type}."
+        )
+    exclusive = Export.objects.filter(image=image, mode=ExportMode.EXCLUSIVE).select_related("device")
+    writer = exclusive.first() if mode == ExportMode.EXCLUSIVE else None
+    if writer is not None:
+        raise ConflictError(f"The image {image.id!r} is assigned to {writer.device} already.")
+    disk = Export.objects.filter(device=device).first()
+    if disk is not None:
+        raise ConflictError(
+            f"The device {device} has the image {disk.image_id!r} already; unassign that first."
+        )
+
+
+def _insert(export: Export) -> None:
+    try:
+        with transaction.atomic():
+            export.save(force_insert=True)
+    except IntegrityError as error:
+        raise ConflictError(
+            f"The image {export.image_id!r} or the device {export.device} was assigned just now."
+        ) from error
+
+
+def _version_to_boot(export: Export) -> Version:
+    """Raises ConflictError if the image has none, or the channel names none."""
+    version = lineage.version_for(export.image, export.device, export.follows, export.version)
+    if version is not None:
+        return version
+    if Version.objects.filter(image=export.image).exists():
+        raise ConflictError(
+            f"The channel that {export.device} follows names no version of {export.image_id!r}; "
+            f"promote one first."
+        )
+    raise ConflictError(f"The image {export.image_id!r} has no version yet; publish one first.")
+
+
+def _overlay_of(device: Device) -> Export:
+    """The device's overlay export, its image locked. Raises ConflictError."""
+    export = Export.objects.filter(device=device).first()
+    if export is None:
+        raise ConflictError(f"The device {device} has no disk.")
+    image = lineage.locked_image(export.image_id)
+    export = Export.objects.select_related("device__group", "layer", "version").get(pk=export.pk)
+    if export.mode != ExportMode.OVERLAY:
+        raise ConflictError(
+            f"{device} has the image {image.id!r} for itself, without an overlay; "
+            f"roll the image back instead."
+        )
+    export.image = image
+    return export
+
+
+def _kept(export: Export, number: int) -> Layer:
+    rows = Layer.objects.filter(lineage.kept_aside(), image=export.image, device=export.device)
+    layer = rows.filter(number=number).first() if 0 < number < 2**31 else None
+    if layer is None:
+        raise NotFoundError(f"{export.device} has kept no changes under the number {number}.")
+    return layer
+
+
+def _discard(layer: Layer) -> None:
+    Layer.objects.filter(pk=layer.pk).update(device=None, base_version=None)
+    lineage.retire(layer)
+
+
+def _mark_used_head(image: Image, export: Export) -> None:
+    """Whoever had the head may have written it, even if no login was seen."""
+    if export.mode == ExportMode.EXCLUSIVE and export.handed_out_at is not None:
+        heads = Layer.objects.filter(image=image, number=image.generation, used_at=None)
+        heads.update(used_at=export.handed_out_at)
+
+
+def _advance_empty_head(image: Image, version: Version) -> None:
+    """A head that nobody has written moves on to the new version, or its next publication would lose it."""
+    head = lineage.head_of(image)
+    taken = Export.objects.filter(image=image, mode=ExportMode.EXCLUSIVE).exists()
+    if head.parent is not None and head.used_at is None and not taken:
+        lineage.replace_head(image, lineage.add_layer(image, version.layer))
+
+
+def _new_secret() -> str:
+    return "".join(secrets.choice(_CHAP_SIGNS) for _ in range(CHAP_SECRET_LENGTH))

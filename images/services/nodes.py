@@ -1,0 +1,58 @@
+"""Changes of storage nodes, and what all changes ask of one."""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from images.models import StorageNode
+from images.tasks import converge
+from netboot_site.errors import ConflictError, ValidationError
+from netboot_site.formats import GIB
+
+
+def register_node(*, name: str, portal_address: str, portal_port: int, content_url: str = "") -> StorageNode:
+    """Create the row of a storage node, or move its portal. The launcher calls it at each start."""
+    node, _ = StorageNode.objects.update_or_create(
+        name=name,
+        defaults={
+            "portal_address": portal_address,
+            "portal_port": portal_port,
+            "content_url": content_url,
+        },
+    )
+    return node
+
+
+def find_node(*, name: str | None) -> StorageNode:
+    """The storage node of that name; this host's own where none is named."""
+    node = StorageNode.objects.filter(name=name or settings.STORAGE_NODE).first()
+    if node is None and name:
+        raise ValidationError(f"There is no storage node {name[:63]!r}.")
+    if node is None:
+        raise ConflictError(
+            f"The storage node {settings.STORAGE_NODE!r} is not registered yet; start it first."
+        )
+    return node
+
+
+def check_room(node: StorageNode, size_bytes: int = 0) -> None:
+    """Disks are sparse and may promise more than there is together; a single one may not.
+
+    Raises ConflictError, also where the node's free room is below its reserve: nothing new is started then.
+    """
+    free = node.observed_free_bytes
+    if node.is_short_of_room:
+        raise ConflictError(
+            f"The storage node {node.name!r} is short of room ({(free or 0) / GIB:.1f} GiB left); "
+            f"delete something or add a disk first."
+        )
+    if free is not None and size_bytes > free:
+        raise ConflictError(
+            f"The storage node has {free / GIB:.1f} GiB left; {size_bytes / GIB:.1f} GiB do not fit."
+        )
+
+
+def nudge(node: StorageNode | str) -> None:
+    """Start the node's converger as soon as the change is committed."""
+    name = node if isinstance(node, str) else node.name
+    converge.delay_on_commit_to(f"storage.{name}")  # type: ignore[attr-defined]  # netboot_site.celery.NudgeTask
