@@ -1,11 +1,11 @@
-"""Django admin of images, exports, sessions and storage nodes: to look at; changes belong to their pages."""
+"""Django admin of disks: to look at; changes belong to the pages of images, devices and storage."""
 
 from __future__ import annotations
 
 from django.contrib import admin
 from django.utils.safestring import SafeString
 
-from images.models import Export, Image, Session, StorageNode
+from images.models import Channel, Export, Image, Job, Layer, Session, StorageNode, Version
 from netboot_site.guarded import ReadOnlyAdmin, page_link
 
 
@@ -37,13 +37,64 @@ class ExportAdmin(ReadOnlyAdmin):
     """Which device has which disk. The CHAP secret is never shown."""
 
     fields = [
-        "image", "device", "mode", "iqn", "initiator_name", "chap_username", "observed_state", "observed_at",
-        "last_error", "created_at",
+        "image", "device", "mode", "persistence", "follows", "version", "layer", "iqn", "initiator_name",
+        "chap_username", "refresh_requested_at", "handed_out_at", "observed_stale", "observed_state",
+        "observed_at", "last_error", "created_at",
     ]  # fmt: skip
-    list_display = ["image", "device", "mode", "observed_state", "last_error"]
-    list_filter = ["observed_state", "mode"]
+    list_display = ["image", "device", "mode", "persistence", "follows", "observed_state", "last_error"]
+    list_filter = ["observed_state", "mode", "persistence", "follows"]
     list_select_related = ["image", "device"]
     search_fields = ["image__id", "image__name", "device__name", "device__mac"]
+
+
+@admin.register(Layer)
+class LayerAdmin(ReadOnlyAdmin):
+    """The files that disks are made of."""
+
+    list_display = ["image", "number", "format", "parent", "state", "frozen", "device", "used_at"]
+    list_filter = ["state", "format", "frozen"]
+    list_select_related = ["image", "parent", "device"]
+    search_fields = ["image__id", "device__name", "device__mac"]
+
+
+@admin.register(Version)
+class VersionAdmin(ReadOnlyAdmin):
+    """The layers that never change again."""
+
+    date_hierarchy = "created_at"
+    list_display = ["image", "number", "comment", "size_bytes", "created_by", "created_at", "verified_at"]
+    list_select_related = ["image"]
+    search_fields = ["image__id", "comment", "sha256"]
+
+
+@admin.register(Channel)
+class ChannelAdmin(ReadOnlyAdmin):
+    """Which version is handed on under which name."""
+
+    list_display = ["image", "name", "version", "updated_at"]
+    list_filter = ["name"]
+    list_select_related = ["image", "version"]
+    search_fields = ["image__id"]
+
+
+@admin.register(Job)
+class JobAdmin(ReadOnlyAdmin):
+    """Long work, and how far it is."""
+
+    date_hierarchy = "created_at"
+    list_display = [
+        "kind",
+        "image",
+        "version",
+        "state",
+        "progress",
+        "created_by",
+        "created_at",
+        "finished_at",
+    ]
+    list_filter = ["kind", "state"]
+    list_select_related = ["image", "version"]
+    search_fields = ["image__id", "last_error"]
 
 
 @admin.register(Session)

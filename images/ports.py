@@ -157,10 +157,10 @@ class LayerStore(Protocol):
         """Bring a layer to the disk and take away the right to write to it (0444)."""
 
     def serve(self, name: str, chain: Sequence[LayerFile], *, writable: bool = True) -> Served:
-        """Start a process that serves a chain, its top layer first. Whatever `name` served before is stopped."""
+        """Start a process that serves a chain, its top layer first; it replaces what `name` served before."""
 
     def snapshot(self, name: str, top: LayerFile) -> None:
-        """Let an empty layer, made over the one served now, take the writes from now on; no reader notices."""
+        """Let an empty layer over the one served now take the writes from now on; no reader notices."""
 
     def stop(self, name: str) -> None:
         """End the process, with everything written, and remove its file. Nothing if there is none."""
