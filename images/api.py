@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 
-from django.db.models import Count, Sum
 from django.http import HttpRequest
 from ninja import Router, Status
 
 from devices.services import get_device
 from images import content, services
-from images.models import ExportMode, Image, StorageNode
+from images.models import ExportMode, Image
 from images.schemas import (
     AssignedOut,
     ImageIn,
@@ -21,6 +20,7 @@ from images.schemas import (
     image_out,
     storage_out,
 )
+from images.space import node_spaces
 from netboot_site.errors import ValidationError
 from netboot_site.formats import GIB
 
@@ -114,10 +114,7 @@ def put_content(request: HttpRequest, image_id: str, sha256: str = "") -> Status
 @router.get("/storage", response=list[StorageOut])
 def list_storage(request: HttpRequest) -> list[StorageOut]:
     """What room each storage node has."""
-    nodes = StorageNode.objects.annotate(
-        committed_bytes=Sum("images__size_bytes"), image_count=Count("images")
-    )
-    return [storage_out(node) for node in nodes]
+    return [storage_out(space) for space in node_spaces()]
 
 
 def _bytes(size_gb: float) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from images.models import Export, ExportMode, Image, ImageState, Session, StorageNode
+from images.models import Export, ExportMode, Image, ImageState, Session
+from images.space import node_spaces
 
 SESSIONS_SHOWN = 10
 
@@ -43,26 +44,21 @@ class StorageTotals:
         return self.percent(self.other)
 
     @property
-    def promise_exceeds(self) -> bool:
-        """Whether the disks could outgrow what there is (sparse files promise more than they take)."""
-        return self.capacity > 0 and self.promised > self.used + self.free
+    def overcommit(self) -> float:
+        """What is promised over what there is for it (images.space): above 1 the disks could outgrow it."""
+        room = self.used + self.free
+        return self.promised / room if room else 0.0
 
 
 def storage_totals() -> StorageTotals:
     """Capacity, use and promise over all storage nodes."""
-    nodes = StorageNode.objects.aggregate(
-        capacity=Sum("observed_capacity_bytes"),
-        used=Sum("observed_used_bytes"),
-        free=Sum("observed_free_bytes"),
-    )
-    images = Image.objects.aggregate(
-        promised=Sum("size_bytes"), count=Count("pk"), failed=Count("pk", filter=Q(state=ImageState.FAILED))
-    )
+    nodes = node_spaces()
+    images = Image.objects.aggregate(count=Count("pk"), failed=Count("pk", filter=Q(state=ImageState.FAILED)))
     return StorageTotals(
-        capacity=nodes["capacity"] or 0,
-        used=nodes["used"] or 0,
-        free=nodes["free"] or 0,
-        promised=images["promised"] or 0,
+        capacity=sum(node.capacity_bytes or 0 for node in nodes),
+        used=sum(node.used_bytes or 0 for node in nodes),
+        free=sum(node.free_bytes or 0 for node in nodes),
+        promised=sum(node.committed_bytes for node in nodes),
         image_count=images["count"],
         failed_count=images["failed"],
         open_sessions=Session.objects.filter(ended_at=None).values("initiator_name").distinct().count(),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
 
 from ninja import Schema
 from pydantic import BeforeValidator, Field
 
-from images.models import Export, Image, ImageState, StorageNode
+from images.models import Export, Image, ImageState
+from images.space import NodeSpace
 from netboot_site.formats import GIB
 
 
@@ -73,8 +75,20 @@ class StatusOut(Schema):
     image_id: str
 
 
+class OrphanOut(Schema):
+    """A file or folder on a storage node that belongs to no image."""
+
+    name: str
+    bytes: int
+    seen_at: datetime
+
+
 class StorageOut(Schema):
-    """A storage node. Disks are sparse: `committed_bytes` is what they may grow to."""
+    """A storage node. Disks are sparse: `committed_bytes` is what they may grow to.
+
+    Below `reserve_bytes` of free room nothing new is started. `overcommit_ratio` is `committed_bytes` over
+    `used_bytes` + `free_bytes`: above 1 the disks could outgrow what there is.
+    """
 
     name: str
     portal: str
@@ -82,10 +96,14 @@ class StorageOut(Schema):
     free_bytes: int | None
     used_bytes: int | None
     committed_bytes: int
+    overcommit_ratio: float | None
+    reserve_bytes: int | None
+    short_of_room: bool
     image_count: int
     target_server: str
     observed_at: datetime | None
     last_error: str
+    orphans: list[OrphanOut]
 
 
 def image_out(image: Image) -> ImageOut:
@@ -123,17 +141,6 @@ def progress(image: Image) -> float:
     return 0.0 if image.state == ImageState.CREATING else 1.0
 
 
-def storage_out(node: StorageNode) -> StorageOut:
-    """A node that was annotated with `committed_bytes` and `image_count`."""
-    return StorageOut(
-        name=node.name,
-        portal=node.portal,
-        capacity_bytes=node.observed_capacity_bytes,
-        free_bytes=node.observed_free_bytes,
-        used_bytes=node.observed_used_bytes,
-        committed_bytes=getattr(node, "committed_bytes", None) or 0,
-        image_count=getattr(node, "image_count", 0),
-        target_server=node.observed_target_server,
-        observed_at=node.observed_at,
-        last_error=node.last_error,
-    )
+def storage_out(space: NodeSpace) -> StorageOut:
+    """A node's room."""
+    return StorageOut(**asdict(space), overcommit_ratio=space.overcommit_ratio)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -17,9 +18,11 @@ from django.utils import timezone
 from ninja import Schema, Status
 
 from images.models import StorageNode
+from images.space import short_nodes, shortage
 from netboot_site.models import Heartbeat
 
 HEALTHY = "healthy"
+OTHER_NODE = "storage node"  # how another host's services are called, all of them together
 FRESH = timedelta(seconds=30)
 _ANSWER_WITHIN_SECONDS = 1.5
 _SOCKET_SECONDS = 1.0
@@ -31,10 +34,11 @@ Checked = dict[str, str]
 
 
 class Health(Schema):
-    """The state of the whole and of each service: `healthy`, or what is wrong."""
+    """The state of the whole and of each service: `healthy`, or what is wrong; and what may soon be wrong."""
 
     status: str
     services: dict[str, str]
+    warnings: list[str]
 
 
 def _expected(name: str) -> bool:
@@ -49,34 +53,41 @@ def _age(name: str, beats: dict[str, Heartbeat]) -> str:
     return HEALTHY if age < FRESH else f"not seen at work for {int(age.total_seconds())} s"
 
 
-def _heartbeats() -> Checked:
+def _heartbeats(beats: dict[str, Heartbeat]) -> Checked:
     """Workers and the recorder, by the heartbeat that each writes."""
     wanted = {
         "worker-control": "control",
         "worker-storage": f"storage.{settings.STORAGE_NODE}",
         "recorder": "recorder",
     }
-    beats = {beat.name: beat for beat in Heartbeat.objects.all()}
     return {service: _age(name, beats) for service, name in wanted.items() if _expected(service)}
 
 
-def _target_servers() -> Checked:
-    """tgtd of each storage node, as its worker last saw it."""
-    if not _expected("tgtd"):
-        return {}
+def _storage_nodes(beats: dict[str, Heartbeat]) -> Checked:
+    """This host's target server, and every other storage node as a whole, as their workers last saw them."""
     found = {}
     for node in StorageNode.objects.all():
-        name = "tgtd" if node.name == settings.STORAGE_NODE else f"tgtd on {node.name}"
-        fresh = node.observed_at is not None and timezone.now() - node.observed_at < FRESH
-        state = node.observed_target_server or "not seen yet"
-        found[name] = HEALTHY if fresh and state == "ready" else (state if fresh else "not seen for a while")
+        if node.name != settings.STORAGE_NODE:
+            silent = _age(node.queue, beats)
+            found[f"{OTHER_NODE} {node.name}"] = (
+                _target_server(node) if silent == HEALTHY else f"worker {silent}"
+            )
+        elif _expected("tgtd"):
+            found["tgtd"] = _target_server(node)
     return found
+
+
+def _target_server(node: StorageNode) -> str:
+    fresh = node.observed_at is not None and timezone.now() - node.observed_at < FRESH
+    state = node.observed_target_server or "not seen yet"
+    return HEALTHY if fresh and state == "ready" else (state if fresh else "not seen for a while")
 
 
 def check_database() -> Checked:
     """PostgreSQL, and all that services write there about themselves."""
     try:
-        return {"database": HEALTHY, **_heartbeats(), **_target_servers()}
+        beats = {beat.name: beat for beat in Heartbeat.objects.all()}
+        return {"database": HEALTHY, **_heartbeats(beats), **_storage_nodes(beats)}
     except DatabaseError:
         return {"database": "does not answer"}
     finally:
@@ -133,10 +144,22 @@ CHECKS: dict[str, Callable[[], Checked]] = {
 }
 
 
-def observe() -> Checked:
-    """Every service's state."""
+def find_warnings() -> list[str]:
+    """What works still, but not for long; nothing while the database is away, which the checks tell."""
+    try:
+        return [shortage(node) for node in short_nodes()]
+    except DatabaseError:
+        return []
+    finally:
+        connection.close()
+
+
+def observe() -> tuple[Checked, list[str]]:
+    """Every service's state, and the warnings."""
     futures: dict[str, Future[Checked]] = {name: _threads.submit(check) for name, check in CHECKS.items()}
-    wait(futures.values(), timeout=_ANSWER_WITHIN_SECONDS)
+    warnings = _threads.submit(find_warnings)
+    everything: list[Future[Any]] = [*futures.values(), warnings]
+    wait(everything, timeout=_ANSWER_WITHIN_SECONDS)
     services: Checked = {}
     for name, future in futures.items():
         if future.done():
@@ -144,12 +167,12 @@ def observe() -> Checked:
         else:
             future.cancel()
             services[name] = _TOO_LATE
-    return services
+    return services, warnings.result() if warnings.done() else []
 
 
 def health(request: HttpRequest) -> Status[Health]:
     """200 while every service is at work, 503 with the names of those that are not."""
-    services = observe()
+    services, warnings = observe()
     down = [name for name, state in services.items() if state != HEALTHY]
     status = f"unhealthy: {', '.join(down)}" if down else HEALTHY
-    return Status(503 if down else 200, Health(status=status, services=services))
+    return Status(503 if down else 200, Health(status=status, services=services, warnings=warnings))

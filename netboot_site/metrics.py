@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse
@@ -13,11 +14,22 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from bootflow.models import Boot, Outcome
 from devices.models import Device
-from images.models import Image, Session, StorageNode
+from images.models import Image, Session
+from images.space import NodeSpace, node_spaces
 from netboot_site.models import Heartbeat
 
+_STORAGE_FIGURES: dict[str, tuple[str, Callable[[NodeSpace], float | None]]] = {
+    "capacity_bytes": ("Size of a node's disk.", attrgetter("capacity_bytes")),
+    "free_bytes": ("Free space on a node's disk.", attrgetter("free_bytes")),
+    "used_bytes": ("What a node's images take.", attrgetter("used_bytes")),
+    "committed_bytes": ("What a node's images may grow to.", attrgetter("committed_bytes")),
+    "reserve_bytes": ("Below this much free space nothing new is started.", attrgetter("reserve_bytes")),
+    "short_of_room": ("1 if nothing new is started on a node.", attrgetter("short_of_room")),
+    "orphans": ("Files on a node that belong to no image.", lambda space: len(space.orphans)),
+}
 
-def _counts(name: str, help_text: str, label: str, rows: Iterator[tuple[str, int]]) -> GaugeMetricFamily:
+
+def _gauges(name: str, help_text: str, label: str, rows: Iterator[tuple[str, float]]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, help_text, labels=[label])
     for value, number in rows:
         family.add_metric([value], number)
@@ -25,14 +37,10 @@ def _counts(name: str, help_text: str, label: str, rows: Iterator[tuple[str, int
 
 
 def _storage() -> Iterator[Metric]:
-    capacity = GaugeMetricFamily("netboot_storage_capacity_bytes", "Size of a node's disk.", labels=["node"])
-    free = GaugeMetricFamily("netboot_storage_free_bytes", "Free space on a node's disk.", labels=["node"])
-    used = GaugeMetricFamily("netboot_storage_used_bytes", "What a node's images take.", labels=["node"])
-    for node in StorageNode.objects.all():
-        capacity.add_metric([node.name], node.observed_capacity_bytes or 0)
-        free.add_metric([node.name], node.observed_free_bytes or 0)
-        used.add_metric([node.name], node.observed_used_bytes or 0)
-    yield from (capacity, free, used)
+    spaces = node_spaces()
+    for name, (help_text, figure) in _STORAGE_FIGURES.items():
+        rows = ((space.name, figure(space) or 0) for space in spaces)
+        yield _gauges(f"netboot_storage_{name}", help_text, "node", rows)
 
 
 def _heartbeats() -> Metric:
@@ -51,14 +59,14 @@ class _Figures:
     def collect(self) -> Iterator[Metric]:
         """All families, each from one query."""
         devices = Device.objects.order_by().values_list("state").annotate(number=Count("pk"))
-        yield _counts("netboot_devices", "Devices by state.", "state", devices.iterator())
+        yield _gauges("netboot_devices", "Devices by state.", "state", devices.iterator())
         images = Image.objects.order_by().values_list("state").annotate(number=Count("pk"))
-        yield _counts("netboot_images", "Images by state.", "state", images.iterator())
+        yield _gauges("netboot_images", "Images by state.", "state", images.iterator())
         running = Boot.objects.filter(finished_at=None).count()
         yield GaugeMetricFamily("netboot_boots_in_progress", "Boots that go on now.", value=running)
         ended = Boot.objects.exclude(outcome=Outcome.RUNNING).order_by()
         outcomes = ended.values_list("outcome").annotate(number=Count("pk"))
-        yield _counts(
+        yield _gauges(
             "netboot_boots_kept", "Ended boots in the kept history.", "outcome", outcomes.iterator()
         )
         latest = Boot.objects.aggregate(at=Max("started_at"))["at"]

@@ -81,7 +81,9 @@ ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
 ADMIN_API_TOKEN = env.str("ADMIN_API_TOKEN", default="")
 IQN_PREFIX = env.str("IQN_PREFIX", default="iqn.2026-02.local.netboot")
 STORAGE_NODE = env.str("STORAGE_NODE", default="local")
-ISCSI_PORT = 3260
+ISCSI_PORT = env.int("ISCSI_PORT", default=3260)  # RFC 7143, 2.2: the registered one
+# With less room than this on a storage node nothing new is started there; below half of it overlays pause.
+STORAGE_RESERVE_BYTES = env.int("STORAGE_RESERVE_BYTES", default=1024**3)
 # What /health asks about: the launcher names what it has started (without root there is no dnsmasq).
 EXPECTED_SERVICES = env.list(
     "EXPECTED_SERVICES",
@@ -136,6 +138,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "images.context.shortages",
             ],
         },
     }

@@ -72,6 +72,7 @@ def record_node(node: StorageNode, observed: Observed, error: str) -> None:
         observed_capacity_bytes=room.f_frsize * room.f_blocks,
         observed_free_bytes=room.f_frsize * room.f_bavail,
         observed_used_bytes=used,
+        observed_reserve_bytes=settings.STORAGE_RESERVE_BYTES,
         observed_target_server=_server_state(observed),
         observed_at=timezone.now(),
         last_error=error,

@@ -57,7 +57,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='storagenode',
             name='observed_orphans',
-            field=models.JSONField(default=list, editable=False, help_text='Files that belong to no row: name, bytes.'),
+            field=models.JSONField(default=list, editable=False, help_text='Files that belong to no row: name, bytes, seen_at.'),
+        ),
+        migrations.AddField(
+            model_name='storagenode',
+            name='orphans_to_remove',
+            field=models.JSONField(default=list, editable=False, help_text='Names of orphans that a person wants removed.'),
         ),
         migrations.AddField(
             model_name='storagenode',

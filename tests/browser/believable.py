@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bootflow.models import Boot, BootEvent, BootOnce, BootPlan, Installer, KernelSet, Outcome, Stage
 from devices.models import Device, DeviceState, Group
-from images.models import Export, ExportState, Image, ImageState, Session, StorageNode
+from images.models import Export, ExportState, Image, ImageState, Layer, LayerFormat, Session, StorageNode
 from netboot_site.formats import GIB
 from netboot_site.models import Heartbeat
 
@@ -131,6 +131,8 @@ def _images(devices: dict[str, Device], now: datetime) -> None:
                 else {}
             ),
         )
+    for image in Image.objects.all():
+        Layer.objects.create(image=image, number=1, format=LayerFormat.RAW, size_bytes=image.size_bytes)
 
 
 def _session(export: Export, address: str, since: datetime) -> None:

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from images.models import StorageNode
 from netboot_site import health
+from netboot_site.formats import GIB
 from netboot_site.heartbeat import beat
 from netboot_site.models import Heartbeat
 
@@ -75,6 +76,32 @@ def test_a_target_server_that_is_not_ready_is_told(state: str, age: int, told: s
     status, body = ask()
     assert status == 503
     assert body["services"]["tgtd"] == told
+
+
+def test_another_storage_node_whose_worker_is_silent_is_named() -> None:
+    StorageNode.objects.create(name="second", observed_at=timezone.now(), observed_target_server="ready")
+    assert ask()[1]["services"]["storage node second"] == "worker not seen at work yet"
+    beat("storage.second")
+    assert ask()[0] == 200
+    Heartbeat.objects.filter(name="storage.second").update(beat_at=timezone.now() - timedelta(seconds=40))
+    status, body = ask()
+    assert (status, body["status"]) == (503, "unhealthy: storage node second")
+    assert body["services"]["storage node second"] == "worker not seen at work for 40 s"
+
+
+def test_another_storage_nodes_target_server_is_told() -> None:
+    beat("storage.second")
+    StorageNode.objects.create(name="second", observed_at=timezone.now(), observed_target_server="down")
+    assert ask()[1]["services"]["storage node second"] == "down"
+
+
+def test_a_node_that_is_short_of_room_is_a_warning_and_healthy() -> None:
+    assert ask()[1]["warnings"] == []
+    StorageNode.objects.update(observed_free_bytes=GIB // 2, observed_reserve_bytes=GIB)
+    status, body = ask()
+    assert (status, body["status"]) == (200, "healthy")
+    (warning,) = body["warnings"]
+    assert warning.startswith("The storage node local is short of room: 0.50 GiB are left"), warning
 
 
 def test_redis_down_is_told_in_time(settings: Any) -> None:

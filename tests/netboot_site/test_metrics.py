@@ -9,6 +9,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bootflow.models import Boot
 from devices.models import Device
+from images.models import StorageNode
+from netboot_site.formats import GIB
 from netboot_site.heartbeat import beat
 from tests.conftest import Api
 
@@ -50,6 +52,16 @@ def test_devices_boots_and_heartbeats_are_counted(api: Api) -> None:
     assert figures["netboot_boots_in_progress", ()] == 1
     assert figures["netboot_boots_kept", (("outcome", "ok"),)] == 1
     assert 0 <= figures["netboot_heartbeat_age_seconds", (("service", "recorder"),)] < 60
+
+
+def test_the_room_of_each_storage_node_is_told(api: Api) -> None:
+    StorageNode.objects.create(name="first", observed_free_bytes=5 * GIB, observed_reserve_bytes=GIB)
+    StorageNode.objects.create(name="second", observed_free_bytes=GIB // 2, observed_reserve_bytes=GIB)
+    figures = _figures(api)
+    assert figures["netboot_storage_free_bytes", (("node", "first"),)] == 5 * GIB
+    assert figures["netboot_storage_short_of_room", (("node", "first"),)] == 0
+    assert figures["netboot_storage_short_of_room", (("node", "second"),)] == 1
+    assert figures["netboot_storage_committed_bytes", (("node", "second"),)] == 0
 
 
 def test_the_number_of_queries_does_not_grow_with_devices(
