@@ -132,10 +132,10 @@ class Served:
 
     name: str  # who it is served for: the caller's word
     path: str  # the plain file: another one after each start of its process, so that nobody keeps a dead one
-    top: str  # the path of the layer that takes the writes
+    top: str  # the path of the layer that takes the writes; empty while its process cannot tell
     alive: bool  # whether its process lives and the file can be read
     writable: bool = True
-    paused: bool = False
+    paused: bool = False  # whoever touches its file now waits until it is resumed
 
 
 class LayerStore(Protocol):
@@ -157,10 +157,16 @@ class LayerStore(Protocol):
         """Bring a layer to the disk and take away the right to write to it (0444)."""
 
     def serve(self, name: str, chain: Sequence[LayerFile], *, writable: bool = True) -> Served:
-        """Start a process that serves a chain, its top layer first; it replaces what `name` served before."""
+        """Start a process that serves a chain, its top layer first.
+
+        Whatever `name` served before is stopped. A name has at most 16 small letters, digits and `-`.
+        """
 
     def snapshot(self, name: str, top: LayerFile) -> None:
-        """Let an empty layer over the one served now take the writes from now on; no reader notices."""
+        """Let an empty layer, made over the one served now, take the writes from now on.
+
+        No reader notices. When this returns nothing writes the former top any more. Done already: nothing.
+        """
 
     def stop(self, name: str) -> None:
         """End the process, with everything written, and remove its file. Nothing if there is none."""

@@ -59,6 +59,7 @@ DNSMASQ_PATH = DATA_PATH / "dnsmasq"
 LOGS_PATH = DATA_PATH / "logs"
 POSTGRES_SOCKET_PATH = RUN_PATH / "postgres"
 REDIS_SOCKET_PATH = RUN_PATH / "redis" / "redis.sock"
+LAYERS_RUN_PATH = RUN_PATH / "layers"  # a folder for each layer that is being served
 TGT_SOCKET_PATH = RUN_PATH / "tgt" / "control"  # tgtd adds its control port: `control.0`
 
 SECRET_KEY = _secret_key()

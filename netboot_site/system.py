@@ -34,10 +34,12 @@ def run(
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     env: Mapping[str, str] | None = None,
     stdin: str | None = None,
+    umask: int = -1,
 ) -> Completed:
     """Run a program to its end and return how it ended, whatever its exit code.
 
-    Raises UnavailableError if it is not installed or overruns its time limit (it is killed then).
+    `umask` (-1: ours) is what files and sockets that it makes are kept from others by. Raises
+    UnavailableError if it is not installed or overruns its time limit (it is killed then).
     """
     try:
         done = subprocess.run(
@@ -48,6 +50,7 @@ def run(
             errors="replace",
             timeout=timeout_seconds,
             env=dict(env) if env is not None else None,
+            umask=umask,
             check=False,
         )
     except FileNotFoundError as error:

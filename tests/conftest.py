@@ -98,7 +98,13 @@ def api(operator: User, make_api: Callable[..., Api]) -> Api:
     return make_api(operator)
 
 
-REAL_PROGRAMS = {"real_tgtd": "tgtd", "real_dnsmasq": "dnsmasq", "qemu": "QEMU", "chromium": "Chromium"}
+REAL_PROGRAMS = {
+    "real_tgtd": "tgtd",
+    "real_qemu_storage": "qemu-storage-daemon",
+    "real_dnsmasq": "dnsmasq",
+    "qemu": "QEMU",
+    "chromium": "Chromium",
+}
 
 
 def real_program_counts(passed: Iterable[pytest.TestReport]) -> str:

@@ -14,7 +14,7 @@ def report(*markers: str, when: str = "call") -> pytest.TestReport:
 
 def test_a_test_counts_for_each_program_that_it_met() -> None:
     line = real_program_counts([report("real_tgtd", "qemu"), report("real_tgtd"), report()])
-    assert line == "Tests with real programs: tgtd 2, dnsmasq 0, QEMU 1, Chromium 0"
+    assert line == "Tests with real programs: tgtd 2, qemu-storage-daemon 0, dnsmasq 0, QEMU 1, Chromium 0"
 
 
 def test_setting_up_and_tearing_down_are_no_tests() -> None:

@@ -1,0 +1,109 @@
+"""The folder and the process of one served chain: started, found again, and ended with nothing left."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import signal
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from images import qemu_nodes, qmp
+from images.ports import LayerFile
+from images.qemu_files import refusal
+from images.qemu_notes import Note, mounts_below, write_note
+from netboot_site import processes, system
+from netboot_site.errors import UnavailableError
+from netboot_site.processes import Process
+
+START_SECONDS = 20.0
+# What was written and not flushed is brought to the disk in this time; a killed one loses just that.
+END_SECONDS = 30.0
+KILL_SECONDS = 10.0
+_PRIVATE_UMASK = 0o077
+
+
+def start(folder: Path, chain: Sequence[LayerFile], *, writable: bool) -> Note:
+    """Serve a chain from an empty place. What it raises is from `refusal`; it leaves nothing then."""
+    folder.mkdir(mode=0o700)
+    point = folder / f"disk-{secrets.token_hex(4)}"
+    point.touch(mode=0o600)
+    done = system.run(
+        _argv(folder, point, chain, writable=writable), timeout_seconds=START_SECONDS, umask=_PRIVATE_UMASK
+    )
+    process = find(folder) if done.exit_code == 0 else None
+    if process is None:
+        clear(folder)
+        raise refusal(done.stderr)
+    return _noted(folder, process, str(point), chain[0].path, writable=writable)
+
+
+def _argv(folder: Path, point: Path, chain: Sequence[LayerFile], *, writable: bool) -> list[str]:
+    nodes = qemu_nodes.chain(chain, writable=writable)
+    export = qemu_nodes.export(nodes[-1]["node-name"], str(point), writable=writable)
+    blockdevs = [word for node in nodes for word in ("--blockdev", json.dumps(node))]
+    return [
+        "qemu-storage-daemon", "--daemonize", "--pidfile", str(pid_file(folder)),
+        "--chardev", f"socket,id=qmp,path={socket(folder)},server=on,wait=off", "--monitor", "chardev=qmp",
+        *blockdevs, "--export", json.dumps(export),
+    ]  # fmt: skip
+
+
+def recover(folder: Path) -> Note | None:
+    """The note of a process whose note is missing, written anew after asking it; None if there is none.
+
+    Raises UnavailableError if it does not answer.
+    """
+    process, points = find(folder), mounts_below(folder)
+    if process is None or len(points) != 1 or process.stopped:
+        return None
+    serving = qmp.serving(socket(folder))
+    return _noted(folder, process, points[0], serving.top, writable=serving.writable)
+
+
+def _noted(folder: Path, process: Process, point: str, top: str, *, writable: bool) -> Note:
+    note = Note(process.pid, process.started, processes.boot_identity(), point, top, writable)
+    write_note(folder, note)
+    return note
+
+
+def clear(folder: Path) -> None:
+    """End whatever serves from this folder, and remove it. Raises UnavailableError if it cannot be ended."""
+    if not folder.exists():
+        return
+    end(_serving(folder))
+    for point in mounts_below(folder):
+        system.run(["fusermount3", "-u", "-z", point])
+    shutil.rmtree(folder)
+
+
+def end(running: Iterator[Process]) -> None:
+    """Ask processes to write everything and end; kill those that do not."""
+    asked = [one for one in running if processes.send(one, signal.SIGTERM, signal.SIGCONT)]
+    for process in asked:
+        if processes.wait_for_end(process, END_SECONDS):
+            continue
+        processes.send(process, signal.SIGKILL)
+        if not processes.wait_for_end(process, KILL_SECONDS):
+            raise UnavailableError("A process that serves a disk does not end: its storage hangs.")
+
+
+def find(folder: Path) -> Process | None:
+    """The process that serves from this folder."""
+    return next(_serving(folder), None)
+
+
+def _serving(folder: Path) -> Iterator[Process]:
+    # Not by its number in the pid file: a kill may come before that is written, and numbers are given again.
+    return processes.with_argument(str(pid_file(folder)))
+
+
+def socket(folder: Path) -> Path:
+    """Where its process listens for QMP."""
+    return folder / "qmp"
+
+
+def pid_file(folder: Path) -> Path:
+    """Its path in the command line is what tells our processes from all others."""
+    return folder / "pid"
