@@ -58,6 +58,7 @@ def _heartbeats(beats: dict[str, Heartbeat]) -> Checked:
     wanted = {
         "worker-control": "control",
         "worker-storage": f"storage.{settings.STORAGE_NODE}",
+        "worker-jobs": f"storage.{settings.STORAGE_NODE}.jobs",
         "recorder": "recorder",
     }
     return {service: _age(name, beats) for service, name in wanted.items() if _expected(service)}

@@ -14,7 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from bootflow.models import Boot, Outcome
 from devices.models import Device
-from images.models import Image, Session
+from images.models import Image, Job, Session
 from images.space import NodeSpace, node_spaces
 from netboot_site.models import Heartbeat
 
@@ -62,6 +62,8 @@ class _Figures:
         yield _gauges("netboot_devices", "Devices by state.", "state", devices.iterator())
         images = Image.objects.order_by().values_list("state").annotate(number=Count("pk"))
         yield _gauges("netboot_images", "Images by state.", "state", images.iterator())
+        jobs = Job.objects.order_by().values_list("state").annotate(number=Count("pk"))
+        yield _gauges("netboot_jobs", "Kept long work on images by state.", "state", jobs.iterator())
         running = Boot.objects.filter(finished_at=None).count()
         yield GaugeMetricFamily("netboot_boots_in_progress", "Boots that go on now.", value=running)
         ended = Boot.objects.exclude(outcome=Outcome.RUNNING).order_by()

@@ -88,7 +88,16 @@ STORAGE_RESERVE_BYTES = env.int("STORAGE_RESERVE_BYTES", default=1024**3)
 # What /health asks about: the launcher names what it has started (without root there is no dnsmasq).
 EXPECTED_SERVICES = env.list(
     "EXPECTED_SERVICES",
-    default=["boot", "storage-http", "worker-control", "worker-storage", "recorder", "tgtd", "dnsmasq"],
+    default=[
+        "boot",
+        "storage-http",
+        "worker-control",
+        "worker-storage",
+        "worker-jobs",
+        "recorder",
+        "tgtd",
+        "dnsmasq",
+    ],
 )
 
 # --- Django -------------------------------------------------------------------------------------------------
@@ -212,15 +221,16 @@ def _celery_broker(url: str) -> str:
 
 
 STORAGE_QUEUE = f"storage.{STORAGE_NODE}"
+JOBS_QUEUE = f"{STORAGE_QUEUE}.jobs"  # work that may take hours has a worker of its own
 CELERY_BROKER_URL = _celery_broker(REDIS_URL)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "control"
-CELERY_TASK_ROUTES = {"images.*": {"queue": STORAGE_QUEUE}}
+CELERY_TASK_ROUTES = {"images.work": {"queue": JOBS_QUEUE}, "images.*": {"queue": STORAGE_QUEUE}}
 CELERY_TASK_TIME_LIMIT = 600
 CELERY_TASK_SOFT_TIME_LIMIT = 570
 # Above the longest time limit of a task, or Redis would hand a running task to a second worker.
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 3600,
+    "visibility_timeout": 25 * 3600,
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
     # Whoever sends a message tries twice, at once: kombu's own patience would make a person wait for 6 s.
@@ -239,6 +249,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "images.converge",
         "schedule": schedule(CONVERGE_INTERVAL_SECONDS),
         "options": {"queue": STORAGE_QUEUE, "expires": CONVERGE_INTERVAL_SECONDS},
+    },
+    "work-on-jobs": {
+        "task": "images.work",
+        "schedule": schedule(CONVERGE_INTERVAL_SECONDS),
+        "options": {"queue": JOBS_QUEUE, "expires": CONVERGE_INTERVAL_SECONDS},
     },
     "converge-bootflow": {
         "task": "bootflow.converge",

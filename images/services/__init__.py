@@ -18,6 +18,7 @@ from images.services.images import (
     resize_image,
     take_layer_number,
 )
+from images.services.jobs import cancel_job, get_job
 from images.services.nodes import check_room, find_node, register_node
 from images.services.usage import head_in_use, in_use, open_sessions
 from images.services.versions import (
@@ -33,6 +34,7 @@ from images.services.versions import (
 __all__ = [
     "FITTING_IMAGES",
     "assign_image",
+    "cancel_job",
     "check_room",
     "check_size",
     "clone_image",
@@ -43,6 +45,7 @@ __all__ = [
     "discard_kept",
     "find_node",
     "get_image",
+    "get_job",
     "get_version",
     "head_in_use",
     "in_use",

@@ -70,10 +70,17 @@ def _celery(*words: str) -> list[str]:
     return [PYTHON, "-m", "celery", "-A", "netboot_site", *words]
 
 
-def _worker(queue: str) -> list[str]:
-    # One task at a time; without gossip, mingle and heartbeat, which serve clusters of workers.
+def _worker(queue: str, tasks: int = 1) -> list[str]:
+    # Without gossip, mingle and heartbeat, which serve clusters of workers.
     quiet = ["--without-gossip", "--without-mingle", "--without-heartbeat", "-l", settings.LOG_LEVEL]
-    return _celery("worker", "-Q", queue, "-c", "1", "-n", f"{queue}@%h", *quiet)
+    return _celery("worker", "-Q", queue, "-c", str(tasks), "-n", f"{queue}@%h", *quiet)
+
+
+def _jobs_worker() -> list[str]:
+    # Behind everything that serves a machine. SIGTERM ends it at once: celery would wait for the work in
+    # progress, which may take hours; whoever starts next picks it up.
+    behind = ["env", "REMAP_SIGTERM=SIGQUIT", "nice", "-n", "10", "ionice", "-c", "2", "-n", "7"]
+    return [*behind, *_worker(settings.JOBS_QUEUE, tasks=2)]
 
 
 def _manage(command: str) -> list[str]:
@@ -119,6 +126,7 @@ def _python_services(accounts: Accounts) -> list[Program]:
         ),
         Program("worker-control", SERVICES, web, _worker("control")),
         Program("worker-storage", SERVICES, disks, _worker(settings.STORAGE_QUEUE)),
+        Program("worker-jobs", SERVICES, disks, _jobs_worker()),
         Program("beat", SERVICES, web, beat),
         Program("recorder", SERVICES, web, _manage("run_recorder")),
     ]  # fmt: skip

@@ -25,9 +25,10 @@ pytestmark = pytest.mark.django_db(transaction=True)  # each check looks through
 @pytest.fixture(autouse=True)
 def services(settings: Any, tmp_path: Path) -> None:
     """A database with every service at work, and no process that is asked directly."""
-    settings.EXPECTED_SERVICES = ["worker-control", "worker-storage", "recorder", "tgtd"]
+    settings.EXPECTED_SERVICES = ["worker-control", "worker-storage", "worker-jobs", "recorder", "tgtd"]
     settings.RUN_PATH = settings.DNSMASQ_PATH = tmp_path
-    for name in ("control", f"storage.{settings.STORAGE_NODE}", "recorder"):
+    node = f"storage.{settings.STORAGE_NODE}"
+    for name in ("control", node, f"{node}.jobs", "recorder"):
         beat(name)
     StorageNode.objects.create(
         name=settings.STORAGE_NODE, observed_at=timezone.now(), observed_target_server="ready"
@@ -43,14 +44,15 @@ def test_all_at_work_is_healthy_and_needs_no_token() -> None:
     status, body = ask()
     assert (status, body["status"]) == (200, "healthy"), body
     assert set(body["services"]) == {
-        "database", "redis", "worker-control", "worker-storage", "recorder", "tgtd",
+        "database", "redis", "worker-control", "worker-storage", "worker-jobs", "recorder", "tgtd",
     }  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("heartbeat", "service"),
-    [("control", "worker-control"), ("storage.local", "worker-storage"), ("recorder", "recorder")],
-)
+    [("control", "worker-control"), ("storage.local", "worker-storage"),
+     ("storage.local.jobs", "worker-jobs"), ("recorder", "recorder")],
+)  # fmt: skip
 def test_a_service_that_has_gone_quiet_is_named(heartbeat: str, service: str) -> None:
     Heartbeat.objects.filter(name=heartbeat).update(beat_at=timezone.now() - timedelta(seconds=31))
     status, body = ask()

@@ -68,7 +68,7 @@ def test_nothing_but_nginx_runs_as_root() -> None:
 def test_disks_are_the_storage_users_alone() -> None:
     commands = {name: program.command(AS_ROOT) for name, program in programs_of(AS_ROOT).items()}
     storage = {name for name, command in commands.items() if "--reuid=netboot-storage" in command}
-    assert storage == {"tgtd", "worker-storage", "storage-http"}
+    assert storage == {"tgtd", "worker-storage", "worker-jobs", "storage-http"}
 
 
 def test_every_program_ends_with_its_supervisor() -> None:

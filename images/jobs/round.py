@@ -1,0 +1,52 @@
+"""What the worker does at each nudge: begin the next piece of work that waits, or that was cut off."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db.models import Case, IntegerField, QuerySet, Value, When
+
+from images.jobs.running import beating, claimed, perform
+from images.models import Job, JobKind
+from netboot_site.heartbeat import beat
+from netboot_site.locks import advisory_lock
+
+
+def worker_name(node: str) -> str:
+    """The heartbeat of a node's worker for long work; its queue has the same name."""
+    return f"storage.{node}.jobs"
+
+
+def work_once(node: str) -> bool:
+    """Do one job of this node from its beginning to its end; False: there was none to do."""
+    beat(worker_name(node))
+    return any(_done(job, node) for job in unfinished(node))
+
+
+def unfinished(node: str) -> QuerySet[Job]:
+    """The oldest first; checksums, which nobody waits for, last."""
+    patience = Case(When(kind=JobKind.CHECKSUM, then=Value(1)), default=Value(0), output_field=IntegerField())
+    jobs = Job.objects.filter(image__node=node, finished_at=None)
+    return jobs.select_related("image", "version__layer").order_by(patience, "pk")
+
+
+def _done(job: Job, node: str) -> bool:
+    with _place_for(job, node) as free:
+        if not free:
+            return False
+        with claimed(job) as ours:
+            if ours:
+                with beating(worker_name(node)):
+                    perform(job)
+            return ours
+
+
+@contextmanager
+def _place_for(job: Job, node: str) -> Iterator[bool]:
+    """Of checksums one at a time, so that they never keep an import waiting."""
+    if job.kind != JobKind.CHECKSUM:
+        yield True
+        return
+    with advisory_lock(f"images.checksums.{node}") as free:
+        yield free
