@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bootflow.views import boots, catalogue, device_changes, devices
+from bootflow.views import boots, catalogue, device_changes, devices, disks
 
 urlpatterns = [
     path("devices/", devices.device_list, name="device-list"),
@@ -17,6 +17,10 @@ urlpatterns = [
     path("devices/<str:mac>/assign/", device_changes.assign, name="device-assign"),
     path("devices/<str:mac>/unassign/", device_changes.unassign, name="device-unassign"),
     path("devices/<str:mac>/delete/", device_changes.delete, name="device-delete"),
+    path("devices/<str:mac>/disk/reset/", disks.reset, name="disk-reset"),
+    path("devices/<str:mac>/disk/merge/", disks.merge, name="disk-merge"),
+    path("devices/<str:mac>/disk/kept/<int:number>/restore/", disks.restore, name="kept-restore"),
+    path("devices/<str:mac>/disk/kept/<int:number>/discard/", disks.discard, name="kept-discard"),
     path("boots/", boots.boot_list, name="boot-list"),
     path("boots/<int:boot_id>/", boots.boot_detail, name="boot-detail"),
     path("boots/<int:boot_id>/live/", boots.boot_live, name="boot-live"),

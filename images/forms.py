@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
 
 from devices.models import Device, DeviceType
-from images.models import IMAGE_ID_PATTERN
+from images.models import IMAGE_ID_PATTERN, ExportMode, Follows, Persistence
 from images.services import FITTING_IMAGES
+from images.services.versions import COMMENT_LENGTH
 from netboot_site.errors import ValidationError
 from netboot_site.formats import GIB, clean_name
 
 DEVICES_OFFERED = 500
+MODES = [
+    (ExportMode.OVERLAY, "an overlay of its own over a version"),
+    (ExportMode.EXCLUSIVE, "the disk itself, for it alone"),
+]
+FOLLOWED = [
+    ("", "As its device or group says, else the latest"),
+    (Follows.LATEST, "The latest"),
+    (Follows.TEST, "Channel test"),
+    (Follows.PRODUCTION, "Channel production"),
+]
 LARGEST_GIB = 16 * 1024
 
 
@@ -24,8 +36,8 @@ def size_field() -> forms.FloatField:
     )  # fmt: skip
 
 
-class ImageForm(forms.Form):
-    """A new image."""
+class NamedForm(forms.Form):
+    """The name and id of a new image."""
 
     name = forms.CharField(max_length=200)
     image_id = forms.RegexField(
@@ -33,8 +45,6 @@ class ImageForm(forms.Form):
         help_text="Small letters, digits and dashes; it names the disk's target and cannot be changed.",
         error_messages={"invalid": "Small letters, digits and dashes, beginning with a letter or digit."},
     )  # fmt: skip
-    size_gb = size_field()
-    device_type = forms.ChoiceField(label="For", choices=DeviceType.choices, initial=DeviceType.X64)
 
     def clean_name(self) -> str:
         """One printable line."""
@@ -43,9 +53,39 @@ class ImageForm(forms.Form):
         except ValidationError as error:
             raise forms.ValidationError(str(error)) from error
 
+
+class ImageForm(NamedForm):
+    """A new image."""
+
+    size_gb = size_field()
+    device_type = forms.ChoiceField(label="For", choices=DeviceType.choices, initial=DeviceType.X64)
+
     def size_bytes(self) -> int:
         """The size in whole bytes."""
         return int(self.cleaned_data["size_gb"] * GIB)
+
+
+class CloneForm(NamedForm):
+    """A new image that begins with the disk of another."""
+
+    version = forms.TypedChoiceField(
+        label="Begin with", required=False, coerce=int, empty_value=None,
+        help_text="A version, or what the disk holds now.",
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, numbers: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        choices = [(str(number), f"Version {number}") for number in numbers]
+        self.fields["version"].choices = [("", "The disk as it is now"), *choices]  # type: ignore[attr-defined]
+
+
+class CommentForm(forms.Form):
+    """What a person says of a new version."""
+
+    comment = forms.CharField(
+        required=False, max_length=COMMENT_LENGTH,
+        widget=forms.TextInput(attrs={"placeholder": "What is new?", "autocomplete": "off"}),
+    )  # fmt: skip
 
 
 class ResizeForm(forms.Form):
@@ -62,11 +102,24 @@ class AssignForm(forms.Form):
     """The device that gets the image: one that fits and has no disk."""
 
     device = forms.ChoiceField(label="Device")
+    mode = forms.ChoiceField(label="As", choices=MODES, required=False)
+    persistence = forms.ChoiceField(label="Its changes", choices=Persistence.choices, required=False)
+    version = forms.ChoiceField(label="Version", required=False)
 
-    def __init__(self, *args: Any, device_type: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, device_type: str, numbers: Sequence[int], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if not numbers:
+            self.initial.setdefault("mode", ExportMode.EXCLUSIVE)
+        versions = [(str(number), f"Version {number}, always") for number in numbers]
+        self.fields["version"].choices = [*FOLLOWED, *versions]  # type: ignore[attr-defined]
         fitting = [kind for kind, images in FITTING_IMAGES.items() if device_type in images]
         rows = Device.objects.known().filter(device_type__in=fitting, export=None)
         found = rows.order_by("name", "mac").values_list("mac", "name")[:DEVICES_OFFERED]
         choices = [(mac, f"{name} ({mac})" if name else mac) for mac, name in found]
         self.fields["device"].choices = [("", "Choose a device"), *choices]  # type: ignore[attr-defined]
+
+    def of_overlay(self, name: str) -> str | None:
+        """What belongs to overlays, as the service takes it; nothing where the disk itself is given."""
+        if self.cleaned_data["mode"] != ExportMode.OVERLAY:
+            return None
+        return str(self.cleaned_data[name]) or None

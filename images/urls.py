@@ -2,14 +2,27 @@
 
 from django.urls import path
 
-from images import views
+from images.views import changes, images, versions
 
 urlpatterns = [
-    path("images/", views.image_list, name="image-list"),
-    path("images/<slug:image_id>/", views.image_detail, name="image-detail"),
-    path("images/<slug:image_id>/live/", views.image_live, name="image-live"),
-    path("images/<slug:image_id>/assign/", views.assign, name="image-assign"),
-    path("images/<slug:image_id>/unassign/", views.unassign, name="image-unassign"),
-    path("images/<slug:image_id>/resize/", views.resize, name="image-resize"),
-    path("images/<slug:image_id>/delete/", views.delete, name="image-delete"),
+    path("images/", images.image_list, name="image-list"),
+    path("images/<slug:image_id>/", images.image_detail, name="image-detail"),
+    path("images/<slug:image_id>/live/", images.image_live, name="image-live"),
+    path("images/<slug:image_id>/assign/", changes.assign, name="image-assign"),
+    path("images/<slug:image_id>/unassign/", changes.unassign, name="image-unassign"),
+    path("images/<slug:image_id>/resize/", changes.resize, name="image-resize"),
+    path("images/<slug:image_id>/delete/", changes.delete, name="image-delete"),
+    path("images/<slug:image_id>/publish/", versions.publish, name="image-publish"),
+    path("images/<slug:image_id>/clone/", versions.clone, name="image-clone"),
+    path("images/<slug:image_id>/channels/<slug:channel>/close/", versions.close, name="channel-close"),
+    path("images/<slug:image_id>/versions/<int:number>/", versions.detail, name="version-detail"),
+    path(
+        "images/<slug:image_id>/versions/<int:number>/promote/", versions.promote_it, name="version-promote"
+    ),
+    path(
+        "images/<slug:image_id>/versions/<int:number>/roll-back/",
+        versions.roll_back_to,
+        name="version-roll-back",
+    ),
+    path("images/<slug:image_id>/versions/<int:number>/delete/", versions.delete, name="version-delete"),
 ]

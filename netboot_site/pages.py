@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import messages
@@ -12,7 +13,7 @@ from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.forms import Form
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
@@ -21,6 +22,7 @@ from netboot_site.errors import OrchestratorError
 ROWS_PER_PAGE = 50
 IDLE_SECONDS = 5
 BUSY_SECONDS = 2  # while a machine boots or waits, and somebody watches it
+REFUSED = 422
 
 
 def live_fragment(
@@ -67,24 +69,59 @@ def attempt(form: Form, change: Callable[[], object], *, field: str | None = Non
 def attempt_and_return(
     request: HttpRequest, change: Callable[[], object], *, to: str, done: str, refused: str = ""
 ) -> HttpResponse:
-    """A button's change: tell how it went, and go on to a page (another one if it was `refused`)."""
+    """A button's change: tell how it went, and go on to a page (another one if it was `refused`).
+
+    Where our script pressed the button the page stays, and a note tells.
+    """
     try:
         change()
     except OrchestratorError as error:
+        if request.headers.get("HX-Request"):
+            return _event("refused", str(error))
         messages.error(request, str(error))
         return redirect(refused or to)
-    messages.success(request, done)
-    return redirect(to)
+    return saved(request, to=to, done=done)
 
 
 def saved(request: HttpRequest, *, to: str, done: str) -> HttpResponse:
     """After a form was carried out: a dialog closes where it stands, a page goes on to `to`."""
     if request.headers.get("HX-Request"):
-        return HttpResponse(status=204, headers={"HX-Trigger": json.dumps({"saved": {"message": done}})})
+        return _event("saved", done)
     messages.success(request, done)
     return redirect(to)
+
+
+def _event(name: str, message: str) -> HttpResponse:
+    return HttpResponse(status=204, headers={"HX-Trigger": json.dumps({name: {"message": message}})})
 
 
 def layout_of(request: HttpRequest) -> str:
     """What a form's template extends: a page of its own, or the dialog that htmx fills."""
     return "components/dialog.html" if request.headers.get("HX-Request") else "base.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked before something is done: a sentence of what happens, and what is lost."""
+
+    title: str
+    text: str
+    submit: str
+    symbol: str = "check"
+    lost: str = ""
+    back: tuple[str, str] = ("", "")  # where the page without our script leads back to: address, name
+
+
+def posted(request: HttpRequest) -> Any:
+    """A form's data, if one was sent; also one without fields."""
+    return request.POST if request.method == "POST" else None
+
+
+def ask(
+    request: HttpRequest, question: Question, form: Form, change: Callable[[], object], *, to: str, done: str
+) -> HttpResponse:
+    """A question with its form, in a dialog or on a page; answered, the change is carried out."""
+    if request.method == "POST" and form.is_valid() and attempt(form, change):
+        return saved(request, to=to, done=done)
+    context = {"question": question, "form": form, "layout": layout_of(request)}
+    return render(request, "components/ask.html", context, status=REFUSED if form.errors else 200)

@@ -52,13 +52,14 @@
     toast(event.detail.message);
     wake();
   });
-  const toast = (text) => {
+  document.addEventListener("refused", (event) => toast(event.detail.message, true));
+  const toast = (text, isError = false) => {
     const note = document.createElement("div");
-    note.className = "toast-note";
-    note.setAttribute("role", "status");
+    note.className = isError ? "toast-note toast-error" : "toast-note";
+    note.setAttribute("role", isError ? "alert" : "status");
     note.textContent = text;
     document.getElementById("toasts").append(note);
-    setTimeout(() => note.remove(), 6000);
+    setTimeout(() => note.remove(), isError ? 15000 : 6000);
   };
 
   // --- Images that fit the chosen type ----------------------------------------------------------------------

@@ -1,0 +1,27 @@
+"""What pages read of images and disks; each function is a fixed number of queries, whatever the rows."""
+
+from images.overview.disks import Disk, disk_of, disks_of
+from images.overview.lists import (
+    free_images,
+    open_sessions_of,
+    past_sessions_of,
+    search_images,
+)
+from images.overview.storage import StorageTotals, storage_totals
+from images.overview.versions import Head, VersionRow, head_of, versions_of
+
+__all__ = [
+    "Disk",
+    "Head",
+    "StorageTotals",
+    "VersionRow",
+    "disk_of",
+    "disks_of",
+    "free_images",
+    "head_of",
+    "open_sessions_of",
+    "past_sessions_of",
+    "search_images",
+    "storage_totals",
+    "versions_of",
+]

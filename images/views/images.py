@@ -1,0 +1,104 @@
+"""Pages of images: the list, and one image with all that can be done to it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.forms import Form
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils.safestring import SafeString
+
+from images.forms import AssignForm, ImageForm, ResizeForm
+from images.models import ChannelName, Image, ImageState
+from images.overview import (
+    disks_of,
+    head_of,
+    open_sessions_of,
+    past_sessions_of,
+    search_images,
+    versions_of,
+)
+from images.schemas import progress
+from images.services import create_image
+from netboot_site.pages import REFUSED, asked, attempt, live_answer, live_fragment, page_of, saved
+from netboot_site.roles import may_write, require_operator
+
+STATES = [("", "All states"), *ImageState.choices]
+VERSIONS_OFFERED = 100
+
+
+def image_list(request: HttpRequest) -> HttpResponse:
+    """All images, and the form that makes one."""
+    form = ImageForm(request.POST or None)
+    if request.method == "POST":
+        require_operator(request)
+        if form.is_valid() and attempt(form, lambda: _create(form)):
+            to = f"/images/{form.cleaned_data['image_id']}/"
+            return saved(request, to=to, done=f"{form.cleaned_data['name']} is being made.")
+    text, state = asked(request, "q"), asked(request, "state")
+    page = page_of(request, search_images(text=text, state=state))
+    context = {"page": page, "q": text, "state": state, "states": STATES, "form": form}
+    return render(request, "images/list.html", context, status=REFUSED if form.errors else 200)
+
+
+def _create(form: ImageForm) -> Image:
+    fields = form.cleaned_data
+    return create_image(
+        image_id=fields["image_id"], name=fields["name"], size_bytes=form.size_bytes(),
+        device_type=fields["device_type"],
+    )  # fmt: skip
+
+
+def image_detail(request: HttpRequest, image_id: str) -> HttpResponse:
+    """One image: its state, versions, who has it, who is logged in."""
+    return detail_page(request, find_image(image_id))
+
+
+def image_live(request: HttpRequest, image_id: str) -> HttpResponse:
+    """The part of it that changes by itself; the list, once the image is gone."""
+    return live_answer(request, _fragment(request, find_image(image_id)))
+
+
+def find_image(image_id: str) -> Image:
+    """The image with its node; 404 without one."""
+    return get_object_or_404(Image.objects.select_related("node"), pk=image_id)
+
+
+def detail_page(request: HttpRequest, image: Image, *, status: int = 200, **refused: Form) -> HttpResponse:
+    """The page; a form that was refused stands there with its errors and the person's input."""
+    context: dict[str, Any] = {
+        "image": image, "live": _fragment(request, image), "content_url": _content_url(request, image),
+    }  # fmt: skip
+    if may_write(request.user):
+        context["assign_form"] = assign_form(image)
+        context["resize_form"] = ResizeForm()
+        context.update(refused)
+    return render(request, "images/detail.html", context, status=status)
+
+
+def assign_form(image: Image, data: Any = None) -> AssignForm:
+    """Which device gets it, and how."""
+    numbers = image.versions.values_list("number", flat=True)[:VERSIONS_OFFERED]
+    return AssignForm(data, device_type=image.device_type, numbers=list(numbers))
+
+
+def _content_url(request: HttpRequest, image: Image) -> str:
+    # Shown to be copied, never followed by us: so the name that the browser used is the right one.
+    host = request.META.get("HTTP_HOST") or f"{settings.BOOT_ADDRESS}:{settings.API_PORT}"
+    return f"{request.scheme}://{host}/api/v1/images/{image.id}/content"
+
+
+def _fragment(request: HttpRequest, image: Image) -> SafeString:
+    versions, disks = versions_of(image), disks_of(image)
+    busy = image.state in {ImageState.CREATING, ImageState.IMPORTING, ImageState.DELETING}
+    busy = busy or any(row.state == "publishing" for row in versions)
+    context = {
+        "image": image, "versions": versions, "disks": disks, "head": head_of(image),
+        "writer": next((disk for disk in disks if not disk.is_overlay), None),
+        "channels": ChannelName.choices, "percent": round(100 * progress(image), 1),
+        "sessions": open_sessions_of(image), "past": past_sessions_of(image),
+        "may_write": may_write(request.user),
+    }  # fmt: skip
+    return live_fragment(request, "images/live.html", context, url=f"/images/{image.id}/live/", busy=busy)

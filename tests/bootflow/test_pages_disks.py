@@ -1,0 +1,139 @@
+"""What an operator does to a device's overlay from its pages: reset, merge, restore, discard."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from bootflow.services import register_profile
+from devices.models import Device
+from images import lineage
+from images.models import Export, Image, Layer, LayerState, Session, StorageNode, Version
+from images.services import create_image
+from netboot_site.formats import GIB
+from tests.bootflow.conftest import MAC
+from tests.images.overlays import overlay_of, published, settle
+
+HTMX = {"HX-Request": "true"}
+DISK = f"/devices/{MAC}/disk/"
+
+
+@pytest.fixture
+def image(node: StorageNode) -> Image:
+    made = create_image(image_id="lab", name="Lab", size_bytes=8 * GIB, device_type="x64")
+    published(made, comment="the first")
+    return made
+
+
+@pytest.fixture
+def export(image: Image, device: Device) -> Export:
+    return overlay_of(image, device, used_bytes=GIB)
+
+
+def layer_now() -> Layer:
+    layer = Export.objects.get().layer
+    assert layer is not None
+    return layer
+
+
+def log_in(export: Export) -> None:
+    Session.objects.create(
+        iqn=export.iqn, handle="1", image=export.image, initiator_name=export.initiator_name,
+        started_at=timezone.now(),
+    )  # fmt: skip
+
+
+def keep_aside(export: Export) -> Layer:
+    """Version 2 comes, and the changes to version 1 are put aside."""
+    old = layer_now()
+    version = published(export.image)
+    lineage.refresh(Export.objects.select_related("layer", "image", "device").get(), version)
+    settle(export.image)
+    return old
+
+
+def test_a_reset_asks_first_says_what_is_lost_and_gives_a_fresh_layer(
+    operator_client: Client, export: Export
+) -> None:
+    page = operator_client.get(f"{DISK}reset/").content.decode()
+    assert "What pc-07 wrote to its disk is lost." in page
+    assert "clean version 1" in page
+    old = layer_now()
+    assert operator_client.post(f"{DISK}reset/")["Location"] == f"/devices/{MAC}/"
+    assert layer_now() != old
+    old.refresh_from_db()
+    assert old.state == LayerState.DELETING
+
+
+def test_a_fresh_disk_loses_nothing_by_a_reset(operator_client: Client, image: Image, device: Device) -> None:
+    overlay_of(image, device)
+    assert b"is lost" not in operator_client.get(f"{DISK}reset/").content
+
+
+def test_a_disk_in_use_is_not_reset_and_the_dialog_says_by_whom(
+    operator_client: Client, export: Export
+) -> None:
+    log_in(export)
+    old = layer_now()
+    answer = operator_client.post(f"{DISK}reset/", headers=HTMX)
+    assert answer.status_code == 422
+    assert b"in use by pc-07" in answer.content
+    assert layer_now() == old
+
+
+def test_a_merge_takes_a_comment_and_makes_the_next_version(operator_client: Client, export: Export) -> None:
+    assert b"on top of version 1" in operator_client.get(f"{DISK}merge/").content
+    answer = operator_client.post(f"{DISK}merge/", {"comment": "CAD installed"}, headers=HTMX)
+    assert answer.status_code == 204
+    version = Version.objects.get(number=2)
+    assert (version.comment, version.created_by) == ("CAD installed", "operator")
+    assert layer_now().base_version == version
+
+
+def test_kept_changes_are_shown_and_restored(operator_client: Client, export: Export) -> None:
+    kept = keep_aside(export)
+    page = operator_client.get("/images/lab/").content.decode()
+    assert "Kept changes of version 1" in page
+    restore = f"{DISK}kept/{kept.number}/restore/"
+    assert restore in page
+    assert b"stays on that version" in operator_client.get(restore).content
+    operator_client.post(restore)
+    assert layer_now() == kept
+
+
+def test_kept_changes_are_discarded_for_good(operator_client: Client, export: Export) -> None:
+    kept = keep_aside(export)
+    assert operator_client.post(f"{DISK}kept/{kept.number}/discard/").status_code == 302
+    kept.refresh_from_db()
+    assert kept.state == LayerState.DELETING
+    assert "Kept changes" not in operator_client.get("/images/lab/").content.decode()
+
+
+@pytest.mark.parametrize("path", ["kept/999/restore/", "kept/999/discard/"])
+def test_changes_that_were_not_kept_are_404(operator_client: Client, export: Export, path: str) -> None:
+    assert operator_client.get(DISK + path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["reset/", "merge/", "kept/1/restore/"])
+def test_a_device_without_an_overlay_has_no_such_page(
+    operator_client: Client, device: Device, path: str
+) -> None:
+    assert operator_client.get(DISK + path).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["reset/", "merge/", "kept/1/restore/", "kept/1/discard/"])
+def test_a_viewer_changes_no_disk(viewer_client: Client, export: Export, path: str) -> None:
+    old = layer_now()
+    assert viewer_client.post(DISK + path).status_code == 403
+    assert layer_now() == old
+    assert DISK not in viewer_client.get("/images/lab/").content.decode()
+
+
+def test_another_device_s_disk_is_left_alone(operator_client: Client, export: Export) -> None:
+    other = register_profile(mac="52:54:00:12:34:57", device_type="x64", name="pc-08")
+    others = overlay_of(export.image, other, used_bytes=GIB)
+    operator_client.post(f"{DISK}reset/")
+    others.refresh_from_db()
+    assert others.layer is not None
+    assert others.layer.used_at is not None
