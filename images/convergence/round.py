@@ -10,6 +10,7 @@ from django.conf import settings
 from images.convergence.apply import apply
 from images.convergence.facts import Desired, Observed
 from images.convergence.load import load_desired, observe
+from images.convergence.orphans import tend_orphans
 from images.convergence.plan import plan
 from images.convergence.record import record_exports, record_images, record_node
 from images.convergence.sessions import record_sessions
@@ -36,6 +37,7 @@ def converge_node(node: StorageNode, server: TargetServer) -> None:
         observed, server_error = observe(desired, server)
     _record(node, desired, observed, dict(errors), server_error)
     free_abandoned_uploads(desired)
+    tend_orphans(node)
 
 
 def _log_news(node: StorageNode, desired: Desired, errors: dict[str, str], server_error: str) -> None:

@@ -57,7 +57,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='storagenode',
             name='observed_orphans',
-            field=models.JSONField(default=list, editable=False, help_text='Files that belong to no row: name, bytes, seen_at.'),
+            field=models.JSONField(default=list, editable=False, help_text='Files that belong to no row: name, bytes, seen_at, error.'),
+        ),
+        migrations.AddField(
+            model_name='storagenode',
+            name='observed_orphans_at',
+            field=models.DateTimeField(editable=False, null=True),
         ),
         migrations.AddField(
             model_name='storagenode',

@@ -23,8 +23,9 @@ class StorageNode(models.Model):
     )
     observed_target_server = models.CharField(max_length=20, blank=True, editable=False)
     observed_orphans = models.JSONField(
-        default=list, editable=False, help_text="Files that belong to no row: name, bytes, seen_at."
+        default=list, editable=False, help_text="Files that belong to no row: name, bytes, seen_at, error."
     )
+    observed_orphans_at = models.DateTimeField(null=True, editable=False)
     orphans_to_remove = models.JSONField(
         default=list, editable=False, help_text="Names of orphans that a person wants removed."
     )

@@ -19,7 +19,7 @@ from images.services.images import (
     take_layer_number,
 )
 from images.services.jobs import cancel_job, get_job
-from images.services.nodes import check_room, find_node, register_node
+from images.services.nodes import check_room, find_node, register_node, remove_orphans
 from images.services.usage import head_in_use, in_use, open_sessions
 from images.services.versions import (
     clone_image,
@@ -54,6 +54,7 @@ __all__ = [
     "promote",
     "publish_version",
     "register_node",
+    "remove_orphans",
     "replace_content",
     "reset_disk",
     "resize_image",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.conf import settings
+from django.db import transaction
 
 from images.models import StorageNode
 from images.tasks import converge
-from netboot_site.errors import ConflictError, ValidationError
+from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 from netboot_site.formats import GIB
 
 
@@ -32,6 +35,25 @@ def find_node(*, name: str | None) -> StorageNode:
         raise ConflictError(
             f"The storage node {settings.STORAGE_NODE!r} is not registered yet; start it first."
         )
+    return node
+
+
+@transaction.atomic
+def remove_orphans(*, name: str, orphans: Collection[str]) -> StorageNode:
+    """Let the node's worker remove files that it has found to belong to nothing.
+
+    Raises NotFoundError if there is no such node, or if it has found no such file.
+    """
+    node = StorageNode.objects.select_for_update().filter(name=name[:63]).first()
+    if node is None:
+        raise NotFoundError(f"There is no storage node {name[:63]!r}.")
+    found = {orphan["name"] for orphan in node.observed_orphans}
+    unknown = sorted(set(orphans) - found)
+    if unknown:
+        raise NotFoundError(f"The storage node {node.name!r} has found no orphan {unknown[0][:200]!r}.")
+    node.orphans_to_remove = sorted({*node.orphans_to_remove, *orphans})
+    node.save(update_fields=["orphans_to_remove"])
+    nudge(node)
     return node
 
 
