@@ -13,7 +13,7 @@ from bootflow.recorder.judge import Seen
 from bootflow.recorder.telling import tell
 from bootflow.recorder.timing import own_seconds
 from devices.models import Device
-from devices.schemas import Text, without_nul
+from devices.schemas import ChannelOf, Text, without_nul
 
 Mac = Annotated[str, Field(max_length=64, examples=["52:54:00:12:34:56"]), AfterValidator(without_nul)]
 Type = Literal["raspi", "x86", "x64"]
@@ -29,6 +29,7 @@ class DeviceChange(Schema):
     image_id: Text | None = None
     kernel_set: Text = "default"
     group: Text | None = None
+    channel: ChannelOf = ""
 
 
 class DeviceIn(DeviceChange):
@@ -53,6 +54,7 @@ class DevicePatch(Schema):
     image_id: Text | None = None
     kernel_set: Text = "default"
     group: Text | None = None
+    channel: ChannelOf = ""
 
 
 class DeviceOut(Schema):
@@ -65,6 +67,7 @@ class DeviceOut(Schema):
     image_id: str | None
     kernel_set: str
     group: str | None
+    channel: str
     state: str
     serial: str
     architecture: str
@@ -210,6 +213,7 @@ def device_out(device: Device, default_kernel_set: str) -> DeviceOut:
         image_id=export.image_id if export else None,
         kernel_set=(plan.kernel_set_id if plan else None) or default_kernel_set,
         group=device.group.name if device.group else None,
+        channel=device.channel,
         state=device.state,
         serial=device.serial,
         architecture=device.architecture,

@@ -8,7 +8,13 @@ from django.db import transaction
 
 from bootflow.models import BootOnce, BootPlan, Installer, KernelSet
 from devices.models import Device, Group
-from devices.services import get_discovered, move_to_group, register_device, update_device
+from devices.services import (
+    follow_channel,
+    get_discovered,
+    move_to_group,
+    register_device,
+    update_device,
+)
 from images.models import Export, Image
 from images.services import assign_image, unassign_image
 from netboot_site.errors import ConflictError, ValidationError
@@ -25,6 +31,7 @@ class ProfileChanges(TypedDict, total=False):
     image_id: str | None
     kernel_set: str
     group: Group | None
+    channel: str
 
 
 @transaction.atomic
@@ -37,9 +44,11 @@ def register_profile(
     image_id: str | None = None,
     kernel_set: str = DEFAULT_KERNEL_SET,
     group: Group | None = None,
+    channel: str = "",
 ) -> Device:
     """Register a device with what it boots. Raises ConflictError if its MAC address is taken."""
     device = register_device(mac=mac, device_type=device_type, name=name, enabled=enabled, group=group)
+    follow_channel(follower=device, channel=channel)
     _choose_kernel_set(device, kernel_set)
     _give_image(device, image_id)
     return device
@@ -59,6 +68,8 @@ def update_profile(*, device: Device, **changes: Unpack[ProfileChanges]) -> Devi
     )
     if "group" in changes:
         move_to_group(device=device, group=changes["group"])
+    if "channel" in changes:
+        follow_channel(follower=device, channel=changes["channel"])
     if "kernel_set" in changes:
         _choose_kernel_set(device, changes["kernel_set"])
     if "image_id" in changes:
@@ -145,7 +156,8 @@ def _choose_kernel_set(device: Device, name: str) -> None:
 
 
 def _give_image(device: Device, image_id: str | None) -> None:
-    if image_id is None:
+    """For itself; an overlay of the same image that it has already stays as it is."""
+    if image_id is None or Export.objects.filter(device=device, image=image_id).exists():
         return
     image = Image.objects.filter(id=image_id).first()
     if image is None:

@@ -7,8 +7,8 @@ from django.http import HttpRequest
 from ninja import Router, Status
 
 from devices.models import Group
-from devices.schemas import GroupIn, GroupOut
-from devices.services import create_group, delete_group, get_group
+from devices.schemas import GroupIn, GroupOut, GroupPatch
+from devices.services import create_group, delete_group, follow_channel, get_group
 
 router = Router(tags=["devices"])
 
@@ -22,15 +22,22 @@ def list_groups(request: HttpRequest) -> list[Group]:
 @router.post("/groups", response={201: GroupOut})
 def add_group(request: HttpRequest, body: GroupIn) -> Status[GroupOut]:
     """Create a group."""
-    group = create_group(name=body.name)
-    return Status(201, GroupOut(id=group.pk, name=group.name, device_count=0))
+    group = create_group(name=body.name, channel=body.channel)
+    return Status(201, _group_out(group))
 
 
 @router.get("/groups/{group}", response=GroupOut)
 def show_group(request: HttpRequest, group: str) -> GroupOut:
     """One group by its number or its name."""
+    return _group_out(get_group(key=group))
+
+
+@router.patch("/groups/{group}", response=GroupOut)
+def change_group(request: HttpRequest, group: str, body: GroupPatch) -> GroupOut:
+    """Let a group follow a channel; its devices take that channel's version at their next boot."""
     found = get_group(key=group)
-    return GroupOut(id=found.pk, name=found.name, device_count=found.devices.count())
+    follow_channel(follower=found, channel=body.channel)
+    return _group_out(found)
 
 
 @router.delete("/groups/{group}", response={204: None})
@@ -38,3 +45,7 @@ def remove_group(request: HttpRequest, group: str) -> Status[None]:
     """Delete a group; its devices stay, in none."""
     delete_group(group=get_group(key=group))
     return Status(204, None)
+
+
+def _group_out(group: Group) -> GroupOut:
+    return GroupOut(id=group.pk, name=group.name, channel=group.channel, device_count=group.devices.count())

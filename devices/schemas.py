@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from ninja import Schema
 from pydantic import AfterValidator, Field
@@ -18,10 +18,26 @@ def without_nul(text: str) -> str:
 Text = Annotated[str, Field(max_length=200), AfterValidator(without_nul)]
 
 
+ChannelOf = Annotated[
+    Literal["", "test", "production"],
+    Field(
+        description="Under which name an overlay takes new versions of its image; empty: a device's, that of "
+        "its group; a group's, the latest version."
+    ),
+]
+
+
 class GroupIn(Schema):
     """A group to create."""
 
     name: Text
+    channel: ChannelOf = ""
+
+
+class GroupPatch(Schema):
+    """What may change of a group."""
+
+    channel: ChannelOf
 
 
 class GroupOut(Schema):
@@ -29,4 +45,5 @@ class GroupOut(Schema):
 
     id: int
     name: str
+    channel: str
     device_count: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import IntegrityError, transaction
 
-from devices.models import Device, DeviceState, DeviceType, Group
+from devices.models import Device, DeviceState, DeviceType, Group, UpdateChannel
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 from netboot_site.formats import clean_name, parse_mac
 
@@ -54,12 +54,12 @@ def delete_group(*, group: Group) -> None:
     group.delete()
 
 
-def create_group(*, name: str) -> Group:
+def create_group(*, name: str, channel: str = UpdateChannel.NONE) -> Group:
     """Create a group. Raises ConflictError if the name is taken."""
     name = clean_name(name)
     try:
         with transaction.atomic():
-            return Group.objects.create(name=name)
+            return Group.objects.create(name=name, channel=channel)
     except IntegrityError as error:
         raise ConflictError(f"A group named {name!r} exists already.") from error
 
@@ -116,6 +116,16 @@ def move_to_group(*, device: Device, group: Group | None) -> Device:
     device.group = group
     device.save(update_fields=["group", "updated_at"])
     return device
+
+
+@transaction.atomic
+def follow_channel(*, follower: Device | Group, channel: str) -> None:
+    """Let a device, or a group's devices, take new versions under a name; empty: under none."""
+    if channel not in UpdateChannel.values:
+        raise ValidationError("A channel is `test` or `production`, or empty for none.")
+    follower.channel = channel
+    fields = ["channel", "updated_at"] if isinstance(follower, Device) else ["channel"]
+    follower.save(update_fields=fields)
 
 
 def _check_type(device_type: str) -> None:

@@ -14,6 +14,7 @@ from devices.models import Device
 from images.models import (
     Channel,
     Export,
+    ExportMode,
     Follows,
     Image,
     Layer,
@@ -56,6 +57,13 @@ def head_of(image: Image) -> Layer:
     return Layer.objects.get(image=image, number=image.generation)
 
 
+def head_is_untouched(image: Image) -> bool:
+    """Whether nobody can have written the head since it was put over its parent."""
+    writer = Export.objects.filter(image=image, mode=ExportMode.EXCLUSIVE).first()
+    head = head_of(image)
+    return head.parent_id is not None and not is_touched(head, writer)
+
+
 def replace_head(image: Image, layer: Layer) -> None:
     """Let another layer be the head; the old one goes, unless something stands on it."""
     old = head_of(image)
@@ -94,11 +102,12 @@ def is_needed(layer: Layer) -> bool:
 
 
 def add_version(image: Image, layer: Layer, *, comment: str, author: str) -> Version:
-    """Name a frozen layer by the image's next number."""
-    last = Version.objects.filter(image=image).order_by("-number").values_list("number", flat=True).first()
+    """Name a frozen layer by the image's next number; none is ever given twice, since people note it."""
+    image.last_version_number += 1
+    image.save(update_fields=["last_version_number"])
     return Version.objects.create(
         image=image,
-        number=(last or 0) + 1,
+        number=image.last_version_number,
         layer=layer,
         comment=comment,
         size_bytes=layer.size_bytes,
@@ -159,19 +168,37 @@ def add_overlay(image: Image, device: Device, version: Version) -> Layer:
     return layer
 
 
-def refresh(export: Export, version: Version) -> None:
-    """Give an overlay's export a fresh layer; changes of `keep` to another version are kept aside."""
+def refresh(export: Export, version: Version, *, forget: bool = False) -> None:
+    """Give an overlay's export a fresh layer over a version.
+
+    Changes of `keep` are kept aside if they belong to another version, and stay where they are if they belong
+    to this one: a request can be older than what was decided since. `forget` drops them.
+    """
     old = export.layer
     if old is None:
         raise ValueError("an exclusive export has no overlay")
-    export.layer = add_overlay(export.image, export.device, version)
-    export.refresh_requested_at = export.handed_out_at = None
-    export.observed_stale = False
+    keeps = export.persistence == Persistence.KEEP and not forget and is_touched(old, export)
+    handed_out_at = export.handed_out_at
+    if not (keeps and old.base_version_id == version.pk):
+        export.layer = add_overlay(export.image, export.device, version)
+        export.handed_out_at = None
+    export.refresh_requested_at, export.observed_stale = None, False
     export.save(update_fields=["layer", "refresh_requested_at", "handed_out_at", "observed_stale"])
-    keeps = export.persistence == Persistence.KEEP and old.used_at is not None
-    if not (keeps and old.base_version_id != version.pk):
-        Layer.objects.filter(pk=old.pk).update(device=None)
-        retire(old)
+    if not keeps:
+        discard(old)
+    elif old.pk != export.layer_id:
+        Layer.objects.filter(pk=old.pk, used_at=None).update(used_at=handed_out_at)
+
+
+def is_touched(layer: Layer, export: Export | None) -> bool:
+    """Whether a machine may have written to it: it was seen at it, or was told of it."""
+    return layer.used_at is not None or (export is not None and export.handed_out_at is not None)
+
+
+def discard(layer: Layer) -> None:
+    """Give up an overlay and its changes."""
+    Layer.objects.filter(pk=layer.pk).update(device=None, base_version=None)
+    retire(layer)
 
 
 def kept_aside() -> Q:

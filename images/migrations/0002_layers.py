@@ -50,6 +50,11 @@ class Migration(migrations.Migration):
             field=models.PositiveIntegerField(default=1, editable=False),
         ),
         migrations.AddField(
+            model_name='image',
+            name='last_version_number',
+            field=models.PositiveIntegerField(default=0, editable=False),
+        ),
+        migrations.AddField(
             model_name='storagenode',
             name='content_url',
             field=models.URLField(blank=True, help_text='Where its HTTP process is reached by the others.'),

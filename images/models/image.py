@@ -36,6 +36,7 @@ class Image(models.Model):
     # one stays whole until the new one is.
     generation = models.PositiveIntegerField(default=1, editable=False)
     last_layer_number = models.PositiveIntegerField(default=1, editable=False)
+    last_version_number = models.PositiveIntegerField(default=0, editable=False)
     upload_received_bytes = models.BigIntegerField(null=True, editable=False)
     upload_total_bytes = models.BigIntegerField(null=True, editable=False)
     observed_generation = models.PositiveIntegerField(null=True, editable=False)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import string
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
+from django.db.models import QuerySet
 
 from devices.models import Device, DeviceState, DeviceType
 from images import lineage
@@ -26,6 +27,9 @@ from images.services.usage import refuse_while_export_in_use
 from images.services.versions import clean_comment, get_version
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 
+_RESTORED = [
+    "layer", "follows", "version", "persistence", "handed_out_at", "refresh_requested_at", "observed_stale"
+]  # fmt: skip
 CHAP_SECRET_LENGTH = 16  # Windows takes 12 to 16 characters
 _CHAP_SIGNS = string.ascii_letters + string.digits
 FITTING_IMAGES = {
@@ -33,6 +37,21 @@ FITTING_IMAGES = {
     DeviceType.X86: {DeviceType.X86},
     DeviceType.X64: {DeviceType.X86, DeviceType.X64},
 }
+
+
+def get_disk(*, device: Device) -> Export:
+    """What the device has as its disk. Raises NotFoundError."""
+    rows = Export.objects.select_related("device", "image", "layer__base_version", "version")
+    export = rows.filter(device=device).first()
+    if export is None:
+        raise NotFoundError(f"The device {device} has no disk.")
+    return export
+
+
+def kept_changes(*, device: Device) -> list[Layer]:
+    """The changes that the device kept of older versions of its image, the newest first."""
+    export = Export.objects.filter(device=device).first()
+    return list(_kept_of(export)) if export is not None else []
 
 
 @transaction.atomic
@@ -46,7 +65,8 @@ def assign_image(
 ) -> Export:
     """Give a device its disk, with a CHAP account of its own. The same again changes nothing.
 
-    `version` is a number, `latest`, `test` or `production`; none: the channel of the device or its group.
+    `version` is a number, `latest`, `test` or `production`; empty: the channel of the device or its group.
+    None leaves it as it is, and is empty at first; so with `persistence`, which is `keep` at first.
     """
     row = lineage.locked_image(image.pk)
     follows, pinned = _chosen(row, mode, persistence, version)
@@ -86,12 +106,10 @@ def unassign_image(*, image: Image, device: Device | None = None) -> None:
     export = found[0]
     refuse_while_export_in_use(export)
     _mark_used_head(row, export)
-    layer, owner = export.layer, export.device
+    layer, kept = export.layer, list(_kept_of(export))
     export.delete()
-    if layer is not None:
-        _discard(layer)
-        for kept in Layer.objects.filter(lineage.kept_aside(), image=row, device=owner):
-            _discard(kept)
+    for dropped in [layer, *kept] if layer is not None else []:
+        lineage.discard(dropped)
     nudge(row.node)
 
 
@@ -104,10 +122,7 @@ def reset_disk(*, device: Device) -> Export:
     export = _overlay_of(device)
     refuse_while_export_in_use(export)
     check_room(export.image.node)
-    if export.layer is not None:
-        export.layer.used_at = None  # lost on purpose: nothing of it is kept aside
-        export.layer.save(update_fields=["used_at"])
-    lineage.refresh(export, _version_to_boot(export))
+    lineage.refresh(export, _version_to_boot(export), forget=True)
     nudge(export.image.node)
     return export
 
@@ -127,9 +142,10 @@ def merge_disk(*, device: Device, comment: str = "", author: str = "") -> Versio
     version = lineage.add_version(image, layer, comment=text, author=author)
     export.layer = lineage.add_overlay(image, device, version)
     export.handed_out_at = export.refresh_requested_at = None
+    export.observed_stale = False
     if export.follows == Follows.PINNED:
         export.version = version
-    export.save(update_fields=["layer", "handed_out_at", "refresh_requested_at", "version"])
+    export.save(update_fields=["layer", "handed_out_at", "refresh_requested_at", "observed_stale", "version"])
     _advance_empty_head(image, version)
     nudge(image.node)
     return version
@@ -143,13 +159,17 @@ def restore_kept(*, device: Device, layer_number: int) -> Export:
     """
     export = _overlay_of(device)
     refuse_while_export_in_use(export)
-    kept = _kept(export, layer_number)
-    present = export.layer
+    kept, present = _kept(export, layer_number), export.layer
+    used = present is not None and lineage.is_touched(present, export)
+    if present is not None and used:
+        Layer.objects.filter(pk=present.pk, used_at=None).update(used_at=export.handed_out_at)
     export.layer, export.follows, export.version = kept, Follows.PINNED, kept.base_version
-    export.handed_out_at, export.observed_stale = timezone.now(), False
-    export.save(update_fields=["layer", "follows", "version", "handed_out_at", "observed_stale"])
-    if present is not None and present.used_at is None:
-        _discard(present)
+    export.persistence = Persistence.KEEP  # else the next boot would throw away what was just brought back
+    export.handed_out_at = kept.used_at
+    export.refresh_requested_at, export.observed_stale = None, False
+    export.save(update_fields=_RESTORED)
+    if present is not None and not used:
+        lineage.discard(present)
     nudge(export.image.node)
     return export
 
@@ -158,7 +178,7 @@ def restore_kept(*, device: Device, layer_number: int) -> Export:
 def discard_kept(*, device: Device, layer_number: int) -> None:
     """Delete changes that a device kept of an older version."""
     export = _overlay_of(device)
-    _discard(_kept(export, layer_number))
+    lineage.discard(_kept(export, layer_number))
     nudge(export.image.node)
 
 
@@ -172,11 +192,11 @@ def _chosen(
         raise ValidationError("`persistence` and `version` belong to overlays; say mode=overlay with them.")
     if persistence is not None and persistence not in Persistence.values:
         raise ValidationError(f"A persistence is one of {', '.join(Persistence.values)}.")
-    if version is None:
+    if not version:
         return Follows.DEVICE, None
     if version in {Follows.LATEST, Follows.TEST, Follows.PRODUCTION}:
         return version, None
-    if not version.isdecimal() or len(version) > 10:
+    if not re.fullmatch(r"[1-9][0-9]{0,9}", version):
         raise ValidationError("A version is a number, `latest`, `test` or `production`.")
     return Follows.PINNED, get_version(image=row, number=int(version))
 
@@ -249,27 +269,30 @@ def _overlay_of(device: Device) -> Export:
     if export is None:
         raise ConflictError(f"The device {device} has no disk.")
     image = lineage.locked_image(export.image_id)
-    export = Export.objects.select_related("device__group", "layer", "version").get(pk=export.pk)
-    if export.mode != ExportMode.OVERLAY:
+    rows = Export.objects.select_related("device__group", "layer__base_version", "version")
+    found = rows.filter(pk=export.pk).first()
+    if found is None:
+        raise ConflictError(f"The disk of {device} was taken from it just now.")
+    if found.mode != ExportMode.OVERLAY:
         raise ConflictError(
             f"{device} has the image {image.id!r} for itself, without an overlay; "
             f"roll the image back instead."
         )
-    export.image = image
-    return export
+    found.image = image
+    return found
+
+
+def _kept_of(export: Export) -> QuerySet[Layer]:
+    """The changes that its device kept of older versions, the newest first."""
+    rows = Layer.objects.filter(lineage.kept_aside(), image=export.image_id, device=export.device_id)
+    return rows.select_related("base_version").order_by("-number")
 
 
 def _kept(export: Export, number: int) -> Layer:
-    rows = Layer.objects.filter(lineage.kept_aside(), image=export.image, device=export.device)
-    layer = rows.filter(number=number).first() if 0 < number < 2**31 else None
+    layer = _kept_of(export).filter(number=number).first() if 0 < number < 2**31 else None
     if layer is None:
         raise NotFoundError(f"{export.device} has kept no changes under the number {number}.")
     return layer
-
-
-def _discard(layer: Layer) -> None:
-    Layer.objects.filter(pk=layer.pk).update(device=None, base_version=None)
-    lineage.retire(layer)
 
 
 def _mark_used_head(image: Image, export: Export) -> None:
@@ -281,9 +304,8 @@ def _mark_used_head(image: Image, export: Export) -> None:
 
 def _advance_empty_head(image: Image, version: Version) -> None:
     """A head that nobody has written moves on to the new version, or its next publication would lose it."""
-    head = lineage.head_of(image)
     taken = Export.objects.filter(image=image, mode=ExportMode.EXCLUSIVE).exists()
-    if head.parent is not None and head.used_at is None and not taken:
+    if image.state == ImageState.READY and not taken and lineage.head_is_untouched(image):
         lineage.replace_head(image, lineage.add_layer(image, version.layer))
 
 

@@ -10,8 +10,10 @@ from images.models import (
     Channel,
     ChannelName,
     Export,
+    ExportMode,
     Image,
     ImageState,
+    JobKind,
     Layer,
     LayerState,
     Version,
@@ -60,6 +62,7 @@ def roll_back(*, image: Image, number: int) -> Image:
     refuse_while_head_in_use(row)
     check_room(row.node)
     lineage.replace_head(row, lineage.add_layer(row, version.layer))
+    Export.objects.filter(image=row, mode=ExportMode.EXCLUSIVE).update(handed_out_at=None)
     nudge(row.node)
     return row
 
@@ -120,10 +123,10 @@ def close_channel(*, image: Image, channel: str) -> None:
 
 def clean_comment(comment: str) -> str:
     """At most 500 characters, printable but for line ends. Raises ValidationError."""
-    text = comment.strip()
+    text = comment.replace("\r\n", "\n").strip()
     if len(text) > COMMENT_LENGTH:
         raise ValidationError(f"A comment has at most {COMMENT_LENGTH} characters.")
-    if any(not sign.isprintable() for sign in text.replace("\n", " ").replace("\r", " ")):
+    if any(not sign.isprintable() for sign in text.replace("\n", " ")):
         raise ValidationError("A comment is printable text.")
     return text
 
@@ -139,7 +142,7 @@ def _ready(image: Image) -> Image:
 def _frozen_head(row: Image) -> Layer:
     """What the head holds: what it stands on, if nothing was written since; else the head, frozen."""
     head = lineage.head_of(row)
-    if head.parent is not None and head.used_at is None:
+    if head.parent is not None and lineage.head_is_untouched(row):
         return head.parent
     return lineage.freeze_head(row)
 
@@ -159,7 +162,12 @@ def _why_needed(row: Image, version: Version) -> str:
         return f"{export.device} is pinned to it"
     overlay = version.overlays.exclude(state=LayerState.DELETING).select_related("device").first()
     if overlay is not None:
-        return f"the disk of {overlay.device} stands on it"
+        kept = not Export.objects.filter(layer=overlay).exists()
+        what = f"changes that {overlay.device} kept" if kept else f"the disk of {overlay.device}"
+        return f"{what} stand{'' if kept else 's'} on it"
+    job = version.jobs.filter(finished_at=None).exclude(kind=JobKind.CHECKSUM).first()
+    if job is not None:
+        return f"work on it goes on ({job.get_kind_display()}); wait for its end or cancel it"
     return _why_stood_on(row, version.layer)
 
 

@@ -20,7 +20,7 @@ from images.overview import (
     search_images,
     versions_of,
 )
-from images.schemas import progress
+from images.schemas.images import progress
 from images.services import create_image
 from netboot_site.pages import REFUSED, asked, attempt, live_answer, live_fragment, page_of, saved
 from netboot_site.roles import may_write, require_operator

@@ -15,6 +15,7 @@ from images.convergence.round import converge_node
 from images.models import Export, Image, StorageNode
 from netboot_site.formats import GIB
 from tests.images.fakes import FakeTargetServer
+from tests.images.rows import publish, settle
 from tests.images.tgtd import PORTAL_ADDRESS, Initiator, Namespace
 
 
@@ -47,6 +48,32 @@ def make_image(node: StorageNode) -> Callable[..., Image]:
         )
 
     return make
+
+
+@pytest.fixture
+def make_published(make_image: Callable[..., Image]) -> Callable[..., Image]:
+    """An image with version 1."""
+
+    def make(image_id: str = "disk1", **fields: Any) -> Image:
+        image = make_image(image_id, **fields)
+        settle()
+        publish(image, "first")
+        return Image.objects.get(pk=image.pk)
+
+    return make
+
+
+@pytest.fixture
+def published(make_published: Callable[..., Image]) -> Image:
+    return make_published()
+
+
+@pytest.fixture
+def overlay(published: Image, make_device: Callable[..., Device]) -> Export:
+    """A device with its own overlay on version 1."""
+    export = services.assign_image(image=published, device=make_device(1), mode="overlay")
+    settle()
+    return Export.objects.select_related("image", "device", "layer").get(pk=export.pk)
 
 
 @pytest.fixture

@@ -3,34 +3,51 @@
 from __future__ import annotations
 
 import math
+from typing import Annotated
 
 from django.http import HttpRequest
-from ninja import Router, Status
+from ninja import Query, Router, Status
 
 from devices.services import get_device
 from images import content, services
-from images.models import ExportMode, Image
-from images.schemas import (
+from images.models import ExportMode, ImageState
+from images.schemas.images import (
     AssignedOut,
     ImageIn,
     ImageOut,
     ResizeIn,
     StatusOut,
-    StorageOut,
     image_out,
-    storage_out,
+    shown_images,
 )
-from images.space import node_spaces
-from netboot_site.errors import ValidationError
 from netboot_site.formats import GIB
 
-router = Router(tags=["images"])
+router = Router()
+Mode = Annotated[
+    str, Query(description="`exclusive`: the device writes the image's head. `overlay`: its own.")
+]
+PersistenceOf = Annotated[
+    str | None, Query(description="Of an overlay: `keep` its changes, or `reset` them at each boot.")
+]
+VersionOf = Annotated[
+    str | None,
+    Query(
+        description="Of an overlay: a number, `latest`, `test` or `production`; "
+        "empty, or left out at first: the channel of the device or its group, else the latest."
+    ),
+]
+
+
+def shown(image_id: str) -> ImageOut:
+    """An image as the API shows it, read afresh."""
+    services.get_image(image_id=image_id)
+    return image_out(shown_images().get(pk=image_id))
 
 
 @router.get("/images", response=list[ImageOut])
 def list_images(request: HttpRequest) -> list[ImageOut]:
     """All images, by name."""
-    return [image_out(image) for image in Image.objects.prefetch_related("exports__device")]
+    return [image_out(image) for image in shown_images()]
 
 
 @router.post("/images", response={201: ImageOut})
@@ -39,18 +56,18 @@ def create_image(request: HttpRequest, body: ImageIn) -> Status[ImageOut]:
     image = services.create_image(
         image_id=body.id, name=body.name, size_bytes=_bytes(body.size_gb), device_type=body.device_type
     )
-    return Status(201, image_out(image))
+    return Status(201, shown(image.pk))
 
 
 @router.get("/images/{image_id}", response=ImageOut)
 def get_image(request: HttpRequest, image_id: str) -> ImageOut:
-    """One image."""
-    return image_out(services.get_image(image_id=image_id))
+    """One image, with its versions, channels, exports and work in progress."""
+    return shown(image_id)
 
 
 @router.delete("/images/{image_id}", response={202: StatusOut})
 def delete_image(request: HttpRequest, image_id: str) -> Status[StatusOut]:
-    """Delete an image that no device has; its files go in the background."""
+    """Delete an image that no device has and no clone stands on; its files go in the background."""
     services.delete_image(image=services.get_image(image_id=image_id))
     return Status(202, StatusOut(status="deleting", image_id=image_id))
 
@@ -60,33 +77,31 @@ def assign_image(
     request: HttpRequest,
     image_id: str,
     mac: str,
-    mode: str = ExportMode.EXCLUSIVE,
-    persistence: str | None = None,
-    version: str | None = None,
+    mode: Mode = ExportMode.EXCLUSIVE,
+    persistence: PersistenceOf = None,
+    version: VersionOf = None,
 ) -> AssignedOut:
-    """Give a device its disk."""
-    if persistence is not None or version is not None:
-        raise ValidationError(
-            "`persistence` and `version` belong to overlays, which come with a later version."
-        )
+    """Give a device its disk; or change an overlay's persistence or version, which count at its next boot."""
     image, device = services.get_image(image_id=image_id), get_device(mac=mac)
-    services.assign_image(image=image, device=device, mode=mode)
+    services.assign_image(image=image, device=device, mode=mode, persistence=persistence, version=version)
     return AssignedOut(status="assigned", image_id=image.id, mac=device.mac)
 
 
 @router.put("/images/{image_id}/unassign", response=StatusOut)
 def unassign_image(request: HttpRequest, image_id: str, mac: str | None = None) -> StatusOut:
-    """Take the disk from its device."""
+    """Take the disk from its device; what an overlay holds goes. `mac` is needed where several have one."""
     image = services.get_image(image_id=image_id)
     services.unassign_image(image=image, device=get_device(mac=mac) if mac else None)
     return StatusOut(status="unassigned", image_id=image.id)
 
 
-@router.post("/images/{image_id}/resize", response=ImageOut)
-def resize_image(request: HttpRequest, image_id: str, body: ResizeIn) -> ImageOut:
-    """Make the disk larger; a device that uses it sees that at its next boot."""
+@router.post("/images/{image_id}/resize", response={200: ImageOut, 202: ImageOut})
+def resize_image(request: HttpRequest, image_id: str, body: ResizeIn) -> Status[ImageOut]:
+    """Make the disk larger; 202 while its device has to log out first, which sees it at its next boot."""
     image = services.get_image(image_id=image_id)
-    return image_out(services.resize_image(image=image, size_bytes=_bytes(body.size_gb)))
+    row = services.resize_image(image=image, size_bytes=_bytes(body.size_gb))
+    waits = row.state == ImageState.READY and services.head_in_use(image=row)
+    return Status(202 if waits else 200, shown(row.pk))
 
 
 @router.put(
@@ -108,13 +123,7 @@ def put_content(request: HttpRequest, image_id: str, sha256: str = "") -> Status
         content_range=request.headers.get("Content-Range", ""),
         sha256=sha256,
     )
-    return Status(202, image_out(image))
-
-
-@router.get("/storage", response=list[StorageOut])
-def list_storage(request: HttpRequest) -> list[StorageOut]:
-    """What room each storage node has."""
-    return [storage_out(space) for space in node_spaces()]
+    return Status(202, shown(image.pk))
 
 
 def _bytes(size_gb: float) -> int:

@@ -1,0 +1,1 @@
+"""What the REST calls of disks take and answer."""

@@ -1,0 +1,143 @@
+"""What the REST calls of images take and answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.db.models import Prefetch, Q, QuerySet
+from ninja import Schema
+from pydantic import BeforeValidator, Field
+
+from images.models import Channel, ChannelName, Export, ExportMode, Image, ImageState, Job, JobState, Version
+from images.schemas.disks import ExportOut, export_out
+from images.schemas.jobs import JobBrief, job_brief
+from images.schemas.numbers import no_boolean
+from images.schemas.versions import VersionOut, version_out
+from netboot_site.formats import GIB
+
+SizeGib = Annotated[float, Field(gt=0, allow_inf_nan=False, description="GiB"), BeforeValidator(no_boolean)]
+
+
+class ImageIn(Schema):
+    """A new image."""
+
+    id: str
+    name: str
+    size_gb: SizeGib
+    device_type: str
+    created_at: Any = None  # older clients send it; it is ours to say
+
+
+class ResizeIn(Schema):
+    """A larger size."""
+
+    size_gb: SizeGib
+
+
+class ImageOut(Schema):
+    """An image. `size_gb` is GiB, `progress` that of its upload.
+
+    `assigned_to` is who has it for itself; where nobody has, the only device with an overlay on it.
+    """
+
+    id: str
+    name: str
+    size_gb: int | float
+    device_type: str
+    assigned_to: str | None
+    created_at: datetime
+    state: str
+    size_bytes: int
+    used_bytes: int | None
+    iqn: str
+    node: str
+    versions: list[VersionOut]
+    channels: dict[str, int | None]
+    exports: list[ExportOut]
+    jobs: list[JobBrief]
+    contents: dict[str, Any]
+    progress: float
+    received_bytes: int | None
+    total_bytes: int | None
+    last_error: str
+
+
+class AssignedOut(Schema):
+    """The answer to assign."""
+
+    status: str
+    image_id: str
+    mac: str
+
+
+class StatusOut(Schema):
+    """The answer to unassign and to delete."""
+
+    status: str
+    image_id: str
+
+
+def shown_images() -> QuerySet[Image]:
+    """Images with all that `image_out` reads: a fixed number of queries, whatever the rows."""
+    exports = Export.objects.select_related("device", "image", "layer__base_version")
+    failed = Job.objects.filter(state=JobState.FAILED).order_by("image_id", "-id").distinct("image_id")
+    jobs = Job.objects.filter(Q(finished_at=None) | Q(pk__in=failed.values("pk")))
+    return Image.objects.prefetch_related(
+        Prefetch("exports", exports),
+        Prefetch("versions", Version.objects.select_related("layer")),
+        Prefetch("channels", Channel.objects.select_related("version")),
+        Prefetch("jobs", jobs),
+    )
+
+
+def image_out(image: Image) -> ImageOut:
+    """An image of `shown_images`."""
+    exports, channels = list(image.exports.all()), list(image.channels.all())
+    return ImageOut(
+        id=image.id,
+        name=image.name,
+        size_gb=size_gib(image.size_bytes),
+        device_type=image.device_type,
+        assigned_to=_assigned_to(exports),
+        created_at=image.created_at,
+        state=image.state,
+        size_bytes=image.size_bytes,
+        used_bytes=image.observed_used_bytes,
+        iqn=image.iqn,
+        node=image.node_id,
+        versions=[version_out(version, channels) for version in image.versions.all()],
+        channels=_channels(channels),
+        exports=[export_out(export) for export in exports],
+        jobs=[job_brief(job) for job in image.jobs.all()],
+        contents=image.contents,
+        progress=progress(image),
+        received_bytes=image.upload_received_bytes,
+        total_bytes=image.upload_total_bytes,
+        last_error=image.last_error,
+    )
+
+
+def _assigned_to(exports: list[Export]) -> str | None:
+    exclusive = [export for export in exports if export.mode == ExportMode.EXCLUSIVE]
+    known = exclusive or (exports if len(exports) == 1 else [])
+    return known[0].device.mac if known else None
+
+
+def _channels(channels: Iterable[Channel]) -> dict[str, int | None]:
+    named: dict[str, int | None] = dict.fromkeys(ChannelName.values)
+    return {**named, **{channel.name: channel.version.number for channel in channels}}
+
+
+def size_gib(size_bytes: int) -> int | float:
+    """GiB as they were given: whole ones as an integer, others without the sector's padding."""
+    whole, rest = divmod(size_bytes, GIB)
+    return round(size_bytes / GIB, 6) if rest else whole
+
+
+def progress(image: Image) -> float:
+    """Of the upload, if there is one that is not complete; else whether the disk is there."""
+    if image.upload_total_bytes:
+        return round((image.upload_received_bytes or 0) / image.upload_total_bytes, 4)
+    return 0.0 if image.state == ImageState.CREATING else 1.0
