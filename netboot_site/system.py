@@ -8,6 +8,7 @@ import signal
 import subprocess  # noqa: TID251
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from netboot_site.errors import UnavailableError
@@ -86,6 +87,15 @@ def replace(argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> NoR
 def start_tied(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start a program that ends when we end, however that happens; its stdout gives all that it prints."""
     return subprocess.Popen(TIED + list(argv), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def act_as_owner_of(path: Path) -> None:
+    """Go on as the user whose files these are, if we are root: what we make there is then theirs, too."""
+    status = path.stat()
+    if os.geteuid() == 0 and status.st_uid != 0:
+        os.setgroups([])
+        os.setgid(status.st_gid)
+        os.setuid(status.st_uid)
 
 
 def end(process_id: int) -> None:

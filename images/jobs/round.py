@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db.models import Case, IntegerField, QuerySet, Value, When
 
-from images.jobs.running import beating, claimed, perform
+from images.jobs.checksum import request_checksums
+from images.jobs.running import beating, claimed, job_lock, perform
 from images.models import Job, JobKind
+from images.qemu import local_store
 from netboot_site.heartbeat import beat
 from netboot_site.locks import advisory_lock
+
+_SERVED = re.compile(r"j(\d+)")  # for whom a layer is served: images.disk_reading
 
 
 def worker_name(node: str) -> str:
@@ -21,6 +26,8 @@ def worker_name(node: str) -> str:
 def work_once(node: str) -> bool:
     """Do one job of this node from its beginning to its end; False: there was none to do."""
     beat(worker_name(node))
+    request_checksums(node)
+    stop_leftovers()
     return any(_done(job, node) for job in unfinished(node))
 
 
@@ -40,6 +47,16 @@ def _done(job: Job, node: str) -> bool:
                 with beating(worker_name(node)):
                     perform(job)
             return ours
+
+
+def stop_leftovers() -> None:
+    """End what serves a disk to a job whose process was killed."""
+    store = local_store()
+    for name in store.observe():
+        if number := _SERVED.fullmatch(name):
+            with advisory_lock(job_lock(int(number[1]))) as nobody_does_it:
+                if nobody_does_it:
+                    store.stop(name)
 
 
 @contextmanager

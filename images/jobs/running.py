@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from celery.exceptions import SoftTimeLimitExceeded
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from django.utils.module_loading import import_string
@@ -21,10 +23,12 @@ from netboot_site.locks import advisory_lock
 Work = Callable[[Job, Progress], None]
 KINDS: dict[str, str] = {
     JobKind.IMPORT: "images.importing.work.run_import",
+    JobKind.CHECKSUM: "images.jobs.checksum.run_checksum",
 }
 KEPT_JOBS = 500  # ended ones; the oldest go first
 MOST_STARTS = 3  # work that ends its own worker each time is given up
 BEAT_SECONDS = 5.0
+WAIT_SECONDS = 0.1
 _CUT_OFF = "The storage node's process that did it was ended; start it again."
 _OURS = "It was ended by a mistake of this program; the storage node's log tells more."
 _DISK_ERRORS = {
@@ -61,6 +65,17 @@ def begin(job: Job) -> bool:
 def _refuse(job: Job, state: JobState, reason: str) -> bool:
     finish(job, state, reason)
     return False
+
+
+def see_through(job: Job) -> None:
+    """Do a job of this node here, or wait for whoever does it; another node's is waited for."""
+    while job.finished_at is None:
+        if job.image.node_id == settings.STORAGE_NODE:
+            with claimed(job) as ours:
+                if ours:
+                    perform(job)
+        time.sleep(WAIT_SECONDS)
+        job.refresh_from_db()
 
 
 def perform(job: Job) -> None:

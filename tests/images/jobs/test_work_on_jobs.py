@@ -7,7 +7,6 @@ import os
 import threading
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
@@ -23,6 +22,7 @@ from images.models import Image, Job, JobKind, JobState
 from netboot_site.errors import ConflictError
 from netboot_site.locks import advisory_lock
 from netboot_site.models import Heartbeat
+from tests.images.jobs.conftest import elsewhere
 from tests.images.tgtd import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,22 +37,6 @@ def noted(done: list[int]) -> Callable[[Job, Progress], None]:
 def state_of(job: Job) -> tuple[str, str]:
     job.refresh_from_db()
     return job.state, job.last_error
-
-
-def elsewhere(act: Callable[[], Any]) -> Any:
-    """Done on a connection of its own, as another process would."""
-    found: list[Any] = []
-
-    def run() -> None:
-        try:
-            found.append(act())
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    thread.join(20)
-    return found[0]
 
 
 def test_a_waiting_job_is_done_and_says_so(make_job: MakeJob, let: Let) -> None:
