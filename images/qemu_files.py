@@ -90,10 +90,13 @@ def refusal(told: str) -> ConflictError | UnavailableError:
     """What a qemu program's English text means to us; the text itself names paths of the server."""
     if "No space left" in told:
         return UnavailableError("The disk of this storage node is full.")
-    if "lock" in told:
+    if '" lock' in told:
         return ConflictError("Another process still writes this layer.")
-    if "/dev/fuse" in told or "fuse:" in told or "fusermount" in told:
-        return UnavailableError("This storage node cannot serve layers: its user has no access to /dev/fuse.")
+    if "Failed to mount FUSE" in told:
+        return UnavailableError(
+            "This storage node cannot serve layers: it may not use /dev/fuse. Overlays need it; "
+            "`make up` says what to do."
+        )
     if "No such file" in told:
         return ConflictError("A layer's file is not there.")
     return ConflictError("A layer's file cannot be read: it may be damaged.")

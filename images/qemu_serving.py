@@ -21,7 +21,7 @@ START_SECONDS = 20.0
 # What was written and not flushed is brought to the disk in this time; a killed one loses just that.
 END_SECONDS = 30.0
 KILL_SECONDS = 10.0
-_PRIVATE_UMASK = 0o077
+_OUR_MARK = "--pidfile"  # its path in the command line tells our processes from all others
 
 
 def start(folder: Path, chain: Sequence[LayerFile], *, writable: bool) -> Note:
@@ -29,13 +29,12 @@ def start(folder: Path, chain: Sequence[LayerFile], *, writable: bool) -> Note:
     folder.mkdir(mode=0o700)
     point = folder / f"disk-{secrets.token_hex(4)}"
     point.touch(mode=0o600)
-    done = system.run(
-        _argv(folder, point, chain, writable=writable), timeout_seconds=START_SECONDS, umask=_PRIVATE_UMASK
-    )
+    done = system.run(_argv(folder, point, chain, writable=writable), timeout_seconds=START_SECONDS)
     process = find(folder) if done.exit_code == 0 else None
     if process is None:
         clear(folder)
         raise refusal(done.stderr)
+    socket(folder).chmod(0o600)  # a daemon of qemu sets a umask of its own
     return _noted(folder, process, str(point), chain[0].path, writable=writable)
 
 
@@ -44,7 +43,7 @@ def _argv(folder: Path, point: Path, chain: Sequence[LayerFile], *, writable: bo
     export = qemu_nodes.export(nodes[-1]["node-name"], str(point), writable=writable)
     blockdevs = [word for node in nodes for word in ("--blockdev", json.dumps(node))]
     return [
-        "qemu-storage-daemon", "--daemonize", "--pidfile", str(pid_file(folder)),
+        "qemu-storage-daemon", "--daemonize", _OUR_MARK, str(pid_file(folder)),
         "--chardev", f"socket,id=qmp,path={socket(folder)},server=on,wait=off", "--monitor", "chardev=qmp",
         *blockdevs, "--export", json.dumps(export),
     ]  # fmt: skip
@@ -72,13 +71,31 @@ def clear(folder: Path) -> None:
     """End whatever serves from this folder, and remove it. Raises UnavailableError if it cannot be ended."""
     if not folder.exists():
         return
-    end(_serving(folder))
-    for point in mounts_below(folder):
-        system.run(["fusermount3", "-u", "-z", point])
+    _end(_serving(folder))
+    _unmount(folder)
     shutil.rmtree(folder)
 
 
-def end(running: Iterator[Process]) -> None:
+def clear_all(run_path: Path) -> int:
+    """End everything that is served from below this folder, all at once; returns how many processes it was.
+
+    It takes no lock: whoever could start another one has ended by now.
+    """
+    ended = _end(_all_serving(run_path))
+    _unmount(run_path)
+    for folder in run_path.iterdir() if run_path.is_dir() else []:
+        if folder.is_dir() and not folder.is_symlink():
+            shutil.rmtree(folder)
+    return ended
+
+
+def let_go_on(run_path: Path) -> None:
+    """Resume whatever is paused: a target server that waits for it could not even be killed."""
+    for process in _all_serving(run_path):
+        processes.send(process, signal.SIGCONT)
+
+
+def _end(running: Iterator[Process]) -> int:
     """Ask processes to write everything and end; kill those that do not."""
     asked = [one for one in running if processes.send(one, signal.SIGTERM, signal.SIGCONT)]
     for process in asked:
@@ -87,6 +104,13 @@ def end(running: Iterator[Process]) -> None:
         processes.send(process, signal.SIGKILL)
         if not processes.wait_for_end(process, KILL_SECONDS):
             raise UnavailableError("A process that serves a disk does not end: its storage hangs.")
+    return len(asked)
+
+
+def _unmount(folder: Path) -> None:
+    """Mounts of a process that was killed stay, and answer nothing."""
+    for point in mounts_below(folder):
+        system.run(["fusermount3", "-u", "-z", point])
 
 
 def find(folder: Path) -> Process | None:
@@ -96,7 +120,11 @@ def find(folder: Path) -> Process | None:
 
 def _serving(folder: Path) -> Iterator[Process]:
     # Not by its number in the pid file: a kill may come before that is written, and numbers are given again.
-    return processes.with_argument(str(pid_file(folder)))
+    return processes.with_option(_OUR_MARK, str(pid_file(folder)))
+
+
+def _all_serving(run_path: Path) -> Iterator[Process]:
+    return processes.with_option(_OUR_MARK, f"{run_path}/")
 
 
 def socket(folder: Path) -> Path:
@@ -105,5 +133,5 @@ def socket(folder: Path) -> Path:
 
 
 def pid_file(folder: Path) -> Path:
-    """Its path in the command line is what tells our processes from all others."""
+    """What its process is known by; the file itself is never read."""
     return folder / "pid"

@@ -40,9 +40,9 @@ def boot_identity() -> str:
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
 
 
-def with_argument(word: str) -> Iterator[Process]:
-    """Living processes that have exactly this word in their command line."""
-    wanted = os.fsencode(word)
+def with_option(option: str, value: str) -> Iterator[Process]:
+    """Living processes that were started with this option and a value that begins like this."""
+    wanted, beginning = os.fsencode(option), os.fsencode(value)
     for entry in _PROC.iterdir():
         if not entry.name.isdigit():
             continue
@@ -50,7 +50,8 @@ def with_argument(word: str) -> Iterator[Process]:
             words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        found = look(int(entry.name)) if wanted in words else None
+        given = words[words.index(wanted) + 1] if wanted in words[:-1] else b""
+        found = look(int(entry.name)) if given and given.startswith(beginning) else None
         if found is not None:
             yield found
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from netboot_site import system
 from netboot_site.errors import UnavailableError
-from netboot_site.runtime.layout import Account, Accounts
+from netboot_site.runtime.layout import Account, Accounts, become
 
+_FUSE = Path("/dev/fuse")
 _SHARED_MEMORY = "/dev/shm"  # noqa: S108  # looked at, not written
 
 
@@ -56,6 +57,29 @@ def check_shared_memory(account: Account) -> list[str]:
     return [
         f"{_SHARED_MEMORY} cannot be written by all: mount it with `mount -t tmpfs tmpfs {_SHARED_MEMORY}`."
     ]
+
+
+def open_fuse(accounts: Accounts, device: Path = _FUSE) -> list[str]:
+    """Let the storage user mount the files that layers are served as; a line for each thing to know."""
+    without = "disks that are layers over a version (overlays) cannot be served"
+    if not device.exists():
+        return [f"there is no {device}: {without}; `modprobe fuse`, or give it to the container."]
+    user = accounts.storage
+    if _may_use(device, accounts):
+        return []
+    if not accounts.privileged:
+        return [
+            f"{device} is not open to {user.name}: {without}; root gives access by setfacl or at `make up`."
+        ]
+    done = system.run(["setfacl", "-m", f"u:{user.name}:rw", str(device)])
+    if done.exit_code != 0:
+        return [f"{device} takes no access rule: {without}; let {user.name} read and write it."]
+    return [f"{user.name} may now use {device} (setfacl -x takes it back)"]
+
+
+def _may_use(device: Path, accounts: Accounts) -> bool:
+    words = become(accounts.storage, accounts)
+    return all(system.run([*words, "test", f, str(device)]).exit_code == 0 for f in ("-r", "-w"))
 
 
 def unreadable(paths: Iterable[Path], account: Account) -> list[Path]:

@@ -13,6 +13,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management import get_commands
 
+from images import qemu_serving
 from netboot_site import system
 from netboot_site.errors import OrchestratorError, UnavailableError
 from netboot_site.runtime import (
@@ -77,6 +78,8 @@ def prepare(accounts: layout.Accounts, endpoint: network.BootEndpoint, say: Say)
     for path in (settings.BASE_PATH, settings.DATA_PATH, settings.RUN_PATH):
         for line in access.open_ancestors(path, accounts):
             say(line)
+    for line in access.open_fuse(accounts):
+        say(line)
     unreadable = access.unreadable([settings.BASE_PATH / "manage.py"], accounts.service)
     _raise_if(
         [f"The user {accounts.service.name} cannot read {path}: chmod -R go+rX." for path in unreadable]
@@ -141,10 +144,13 @@ class Launcher:
         self._say("stopped.")
 
     def _clean_up_after_a_crash(self) -> None:
+        layout.check_run_path(settings.RUN_PATH, layout.find_accounts().launcher)
+        qemu_serving.let_go_on(settings.LAYERS_RUN_PATH)
         if supervision.former_session() is not None:
             left = supervision.end_former_session()
             if left:
                 self._say(f"{left} processes of an instance that was killed have ended.")
+        qemu_serving.clear_all(settings.LAYERS_RUN_PATH)
 
     def _start(self, plan: Plan) -> None:
         variables = environment(plan)
@@ -212,7 +218,10 @@ class Launcher:
     def _stop(self) -> None:
         _ignore_signals()
         if self._supervisor is not None:
+            # Served layers outlive workers and tgtd on purpose; here all of it ends, tgtd first.
+            qemu_serving.let_go_on(settings.LAYERS_RUN_PATH)
             supervision.stop(self._supervisor)
+            qemu_serving.clear_all(settings.LAYERS_RUN_PATH)
 
 
 def _ignore_signals() -> None:

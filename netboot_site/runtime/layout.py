@@ -94,6 +94,7 @@ def folders(accounts: Accounts) -> list[Folder]:
         Folder(run / "storage", disks.uid, web.gid, 0o750),
         Folder(run / "nginx", web.uid, web.gid, 0o700),
         Folder(run / "beat", web.uid, web.gid, 0o700),
+        Folder(settings.LAYERS_RUN_PATH, disks.uid, disks.gid, 0o700),
         Folder(settings.TGT_SOCKET_PATH.parent, disks.uid, disks.gid, 0o700),
         Folder(settings.DATA_PATH / "postgres", web.uid, web.gid, 0o700),
         Folder(settings.IMAGES_PATH, disks.uid, disks.gid, 0o700),

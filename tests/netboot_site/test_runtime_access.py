@@ -104,3 +104,51 @@ def test_shared_memory_that_is_there_is_no_problem_and_without_it_the_mount_is_t
     monkeypatch.setattr(access, "_SHARED_MEMORY", str(private))
     (problem,) = access.check_shared_memory(service)
     assert f"mount -t tmpfs tmpfs {private}" in problem
+
+
+@pytest.fixture
+def device(private: Path) -> Path:
+    """A file with the access rights of a closed /dev/fuse, in a folder that all may search."""
+    path = private.parents[1] / "fuse"
+    path.write_bytes(b"")
+    path.chmod(0o600)
+    private.parents[2].chmod(0o755)
+    return path
+
+
+def test_the_storage_user_alone_is_let_use_fuse_and_is_told_once(device: Path) -> None:
+    accounts = find_accounts()
+    (line,) = access.open_fuse(accounts, device)
+    assert line == f"netboot-storage may now use {device} (setfacl -x takes it back)"
+    assert rules(device) == ["user:netboot-storage:rw-"]
+    assert access.open_fuse(accounts, device) == []
+
+
+def test_a_fuse_that_is_open_to_all_is_left_as_it_is(device: Path) -> None:
+    device.chmod(0o666)
+    assert access.open_fuse(find_accounts(), device) == []
+    assert rules(device) == []
+
+
+def test_without_fuse_it_is_told_what_does_not_work(tmp_path: Path) -> None:
+    (line,) = access.open_fuse(find_accounts(), tmp_path / "fuse")
+    assert "overlays" in line
+    assert "modprobe fuse" in line
+
+
+def test_a_fuse_that_takes_no_rule_is_told(device: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = Completed((), 1, "", "setfacl: Operation not supported")
+    monkeypatch.setattr("netboot_site.system.run", lambda *_, **__: failing)
+    (line,) = access.open_fuse(find_accounts(), device)
+    assert "takes no access rule" in line
+    assert "overlays" in line
+
+
+def test_a_person_without_access_to_fuse_is_told_who_gives_it(
+    device: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = Completed((), 1, "", "")
+    monkeypatch.setattr("netboot_site.system.run", lambda *_, **__: refused)
+    (line,) = access.open_fuse(Accounts(STRANGER, STRANGER, STRANGER), device)
+    assert "not open to nobody" in line
+    assert rules(device) == []
