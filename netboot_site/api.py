@@ -11,7 +11,6 @@ from ninja.errors import HttpError
 from bootflow.api import router as bootflow_router
 from devices.api import router as devices_router
 from images.api import router as images_router
-from images.jobs_api import router as jobs_router
 from netboot_site.auth import API_AUTH
 from netboot_site.errors import (
     ConflictError,
@@ -42,7 +41,6 @@ api = NinjaAPI(
 )
 api.add_router("/api/v1", devices_router)
 api.add_router("/api/v1", images_router)
-api.add_router("/api/v1", jobs_router)
 api.add_router("/api/v1", bootflow_router)
 api.get(
     "/health",

@@ -6,13 +6,14 @@ import hashlib
 import stat
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Protocol
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from images.disk_reading import OpenDisk, ahead, layer_path, open_layer
-from images.jobs.progress import Progress
+from images.jobs.progress import Cancelled, Progress
 from images.models import ImageState, Job, JobKind, JobState, Layer, LayerFormat, Version
 from netboot_site import system
 from netboot_site.errors import ConflictError
@@ -52,7 +53,9 @@ def run_checksum(job: Job, progress: Progress) -> None:
 
     Raises ConflictError, which the version then tells, if anything is not as it was.
     """
-    version = Version.objects.select_related("layer").get(pk=job.version_id)
+    version = Version.objects.select_related("layer").filter(jobs=job).first()
+    if version is None:
+        raise Cancelled
     rows = Version.objects.filter(pk=version.pk, layer=version.layer)  # it may be squashed meanwhile
     try:
         found = _verified_sha256(version, job, progress)
@@ -71,7 +74,14 @@ def _verified_sha256(version: Version, job: Job, progress: Progress) -> str:
     return found
 
 
-def disk_sha256(disk: OpenDisk, progress: Progress) -> str:
+class Report(Protocol):
+    """Who is told how far it is."""
+
+    def report(self, done_bytes: int, total_bytes: int | None = None) -> None:
+        """So much is done."""
+
+
+def disk_sha256(disk: OpenDisk, progress: Report) -> str:
     """Of all its bytes, as a raw copy would have it. Holes are not read; they still must be hashed."""
     digest = hashlib.sha256()
     for piece in ahead(disk.pieces()):

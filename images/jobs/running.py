@@ -23,6 +23,7 @@ from netboot_site.locks import advisory_lock
 Work = Callable[[Job, Progress], None]
 KINDS: dict[str, str] = {
     JobKind.IMPORT: "images.importing.work.run_import",
+    JobKind.SQUASH: "images.jobs.squash.run_squash",
     JobKind.CHECKSUM: "images.jobs.checksum.run_checksum",
 }
 KEPT_JOBS = 500  # ended ones; the oldest go first

@@ -22,6 +22,7 @@ from images.services.images import (
 )
 from images.services.jobs import cancel_job, get_job
 from images.services.nodes import check_room, find_node, register_node, remove_orphans
+from images.services.squash import complete_squash, request_squash
 from images.services.usage import head_in_use, in_use, open_sessions
 from images.services.versions import (
     clone_image,
@@ -41,6 +42,7 @@ __all__ = [
     "check_size",
     "clone_image",
     "close_channel",
+    "complete_squash",
     "create_image",
     "delete_image",
     "delete_version",
@@ -60,6 +62,7 @@ __all__ = [
     "register_node",
     "remove_orphans",
     "replace_content",
+    "request_squash",
     "reset_disk",
     "resize_image",
     "restore_kept",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Literal
 
 from django.http import HttpRequest
@@ -11,9 +10,11 @@ from pydantic import Field
 
 from devices.schemas import Text
 from images import services
+from images.api.versions import Number, author
 from images.models import Job, JobState
+from images.schemas.jobs import JobOut, job_out
 
-router = Router(tags=["jobs"])
+router = Router()
 States = Literal["", "unfinished", "waiting", "running", "done", "failed", "cancelled"]
 
 
@@ -23,25 +24,6 @@ class JobFilter(Schema):
     image: Text = ""
     state: States = ""
     limit: Annotated[int, Field(ge=0, le=1000)] = 100
-
-
-class JobOut(Schema):
-    """A piece of long work; `progress` runs from 0 to 1 and is null where the end is not known."""
-
-    id: int
-    image_id: str
-    version: int | None
-    kind: str
-    state: str
-    progress: float | None
-    done_bytes: int
-    total_bytes: int | None
-    cancel_requested: bool
-    last_error: str
-    created_by: str
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
 
 
 @router.get("/jobs", response=list[JobOut])
@@ -69,21 +51,9 @@ def cancel_job(request: HttpRequest, job_id: int) -> Status[JobOut]:
     return Status(202, job_out(services.cancel_job(job=services.get_job(job_id=job_id))))
 
 
-def job_out(job: Job) -> JobOut:
-    """A job whose version has been fetched."""
-    return JobOut(
-        id=job.pk,
-        image_id=job.image_id,
-        version=job.version.number if job.version else None,
-        kind=job.kind,
-        state=job.state,
-        progress=job.progress,
-        done_bytes=job.done_bytes,
-        total_bytes=job.total_bytes,
-        cancel_requested=job.cancel_requested,
-        last_error=job.last_error,
-        created_by=job.created_by,
-        created_at=job.created_at,
-        started_at=job.started_at,
-        finished_at=job.finished_at,
-    )
+@router.post("/images/{image_id}/versions/{number}/squash", response={202: JobOut})
+def squash_version(request: HttpRequest, image_id: str, number: Number) -> Status[JobOut]:
+    """Copy a version that stands on a long chain of layers into a single one; machines go on meanwhile."""
+    image = services.get_image(image_id=image_id)
+    job = services.request_squash(image=image, number=number, author=author(request))
+    return Status(202, job_out(job))
