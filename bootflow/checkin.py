@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import time
 from typing import Any
 
@@ -12,12 +12,21 @@ from django.db import connection
 from psycopg import Cursor
 from psycopg.types.json import Jsonb
 
-from bootflow.decision import APPROVAL_WAIT_SECONDS, ASK_AGAIN_SECONDS, Situation
-from bootflow.statements import CHECK_IN, DISCOVER, FIRST_SCRIPT, NEXT_SCRIPT, NOTE
+from bootflow.decision import (
+    APPROVAL_WAIT_SECONDS,
+    ASK_AGAIN_SECONDS,
+    BootDecision,
+    BootImage,
+    Situation,
+    Wait,
+)
+from bootflow.statements import CHECK_IN, DISCOVER, FIRST_SCRIPT, HAND_OUT, NEXT_SCRIPT, NOTE, REFRESH
 from netboot_site.formats import mac_hex
 
 DISCOVERED_LIMIT = 10_000  # rows of unknown machines: who is beyond gets its script, and leaves no row
 DETAIL_LENGTH = 500
+# tgtd gives up a dead initiator after three unanswered pings, five seconds apart (images/tgt.py).
+BUSY = "An earlier session on its disk still lives; its disk is made fresh as soon as that has ended."
 REPORTS_OF_A_KIND_MAX = 20  # of one boot: what a machine that fails for days may leave
 
 
@@ -80,6 +89,26 @@ def note(*, mac: str, stage: str, kind: str, detail: str = "", facts: dict[str, 
             "limit": REPORTS_OF_A_KIND_MAX,
         },
     )
+
+
+def carry_out(situation: Situation, decision: BootDecision) -> BootDecision:
+    """What a decision means for the machine's disk, before it is told: a fresh overlay, or that it has it."""
+    match decision:
+        case BootImage():
+            execute(HAND_OUT, {"mac": situation.mac})
+        case Wait(refresh=True):
+            return _refreshing(situation.mac, decision)
+    return decision
+
+
+def _refreshing(mac: str, decision: Wait) -> Wait:
+    row: tuple[bool, int | None] | None = execute(REFRESH, {"mac": mac, "iqn": decision.disk.iqn})
+    busy, number = row or (False, None)
+    if busy:
+        return replace(decision, why=BUSY, seconds=ASK_AGAIN_SECONDS)
+    if decision.disk.due == "move" and decision.disk.ready and number is not None:
+        return replace(decision, why=f"Its disk is moving to version {number}.")
+    return decision
 
 
 def execute(statement: str, parameters: dict[str, Any]) -> Any:

@@ -13,8 +13,10 @@ from devices.models import DeviceState
 from netboot_site.formats import device_code
 
 ASK_AGAIN_SECONDS = 3
+REFRESH_SECONDS = 1  # a fresh overlay takes that long: the converger's next round makes it
 APPROVAL_WAIT_SECONDS = 600  # then an unknown machine goes on to its local disk
 MENU_SECONDS = 60
+PAUSED = "Its disk is paused: its storage node is short of room. It goes on when there is room."
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,11 @@ class Disk:
     port: int
     ready: bool
     trouble: str = ""
+    mode: str = ""  # empty, with all that follows: a check-in over REST, which begins no boot
+    persistence: str = ""
+    version: int | None = None  # the version that its overlay stands on
+    paused: bool = False
+    due: str = ""  # what its overlay begins this boot with: `reset`, `move` to another version, or as it is
 
     @property
     def portal(self) -> str:
@@ -96,6 +103,8 @@ class Wait:
     disk: Disk
     kernel_set: str
     why: str
+    refresh: bool = False  # its overlay is to be made anew meanwhile
+    seconds: int = ASK_AGAIN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +194,19 @@ def _decide_plan(now: Situation) -> BootDecision:
         return BootMenu("No disk is assigned to this device.", False, now.kernel_set, now.installers)
     if not disk.address:
         return Wait(disk, now.kernel_set, "The storage node has told no address yet.")
+    if disk.paused:
+        return Wait(disk, now.kernel_set, disk.trouble or PAUSED)
+    if disk.due and now.identity:
+        return _refresh(disk, now.kernel_set)
     if not disk.ready:
         return Wait(disk, now.kernel_set, disk.trouble or "Its disk is being made ready.")
     if now.identity is False:
         return ProveIdentity(disk, now.kernel_set)
     return BootImage(disk, now.kernel_set)
+
+
+def _refresh(disk: Disk, kernel_set: str) -> Wait:
+    """A trouble that is known stands in the way of the fresh overlay, too."""
+    doing = "Its disk is being reset." if disk.due == "reset" else "Its disk is moving to another version."
+    why = doing if disk.ready else disk.trouble or doing
+    return Wait(disk, kernel_set, why, refresh=True, seconds=REFRESH_SECONDS)

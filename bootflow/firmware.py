@@ -21,7 +21,7 @@ from psycopg import Error as DatabaseError
 
 from bootflow import ipxe
 from bootflow.answers import answer_for
-from bootflow.checkin import Asking, Secret, check_in, note
+from bootflow.checkin import Asking, Secret, carry_out, check_in, note
 from bootflow.decision import Situation, decide
 from bootflow.facts import device_type_of, facts_of, firmware_of, parse_query, retry_of
 from bootflow.identity import owns_address
@@ -66,10 +66,11 @@ def answer_script(query: str, address: str) -> Answer:
     server = Server(boot_base(), mac, retry_of(fields))
     identity = owns_address(mac=mac, address=address)
     asked = _ask(_asking(mac, "script", fields, address, server.retry, identity))
-    if asked is None:
+    situation, secret = asked or (Situation(mac), None)
+    decision = _twice(lambda: carry_out(situation, decide(situation))) if asked else None
+    if decision is None:
         return Answer(ipxe.waiting_script(server, DATABASE_AWAY))
-    situation, secret = asked
-    return Answer(ipxe.render(server, situation, decide(situation), secret))
+    return Answer(ipxe.render(server, situation, decision, secret))
 
 
 def answer_report(query: str, address: str) -> Answer:

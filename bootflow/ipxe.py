@@ -7,6 +7,7 @@ that may fail is guarded, since an unguarded one ends the script at a dead promp
 from __future__ import annotations
 
 import re
+import textwrap
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,6 +57,11 @@ def escape(text: str, width: int = 500) -> str:
 def say(text: str) -> str:
     """A line on the console, never wider than it."""
     return f"echo {escape(text, WIDTH - 1)}"
+
+
+def say_all(text: str) -> list[str]:
+    """The same in up to four lines."""
+    return [say(line) for line in textwrap.wrap(text, WIDTH - 1)[:4]] or [say(text)]
 
 
 IDENTITY_UNKNOWN = "Its identity could not be checked: this address is not known to be its own."
@@ -125,7 +131,7 @@ def render(server: Server, now: Situation, decision: BootDecision, secret: Secre
         case BootImage():
             return _boot_image(server, now, decision.disk, secret)
         case Wait():
-            return _wait(server, now, f"Disk {decision.disk.image_id}: {decision.why}")
+            return _wait(server, now, f"Disk {decision.disk.image_id}: {decision.why}", decision.seconds)
         case ProveIdentity():
             return _wait(server, now, IDENTITY_UNKNOWN)
         case AwaitApproval():
@@ -259,9 +265,9 @@ def _boot_image(server: Server, now: Situation, disk: Disk, secret: Secret | Non
     )
 
 
-def _wait(server: Server, now: Situation, why: str) -> str:
-    asking = f"echo Asking again every {ASK_AGAIN_SECONDS} seconds."
-    return _script(server.query, say(why), asking, _pause(ASK_AGAIN_SECONDS), *_menu(server, now, "again"))
+def _wait(server: Server, now: Situation, why: str, seconds: int = ASK_AGAIN_SECONDS) -> str:
+    asking = f"echo Asking again every {'second' if seconds == 1 else f'{seconds} seconds'}."
+    return _script(server.query, *say_all(why), asking, _pause(seconds), *_menu(server, now, "again"))
 
 
 def _await_approval(server: Server, now: Situation, decision: AwaitApproval) -> str:

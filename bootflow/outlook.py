@@ -22,7 +22,8 @@ from bootflow.decision import (
 )
 from bootflow.models import BootPlan, Installer
 from devices.models import Device
-from images.models import Export, ExportState
+from images import lineage
+from images.models import Export, ExportState, Persistence
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,25 @@ def _disk(export: Export) -> Disk:
         port=node.portal_port,
         ready=export.observed_state == ExportState.READY,
         trouble=export.last_error,
+        mode=export.mode,
+        persistence=export.persistence,
+        version=_version_under(export),
+        paused=export.observed_state == ExportState.PAUSED,
+        due=_due(export),
     )
+
+
+def _version_under(export: Export) -> int | None:
+    base = export.layer.base_version if export.layer else None
+    return base.number if base else None
+
+
+def _due(export: Export) -> str:
+    """What its overlay begins the next boot with; the same rule as in statements.py."""
+    if export.observed_stale:
+        return "move"
+    used = export.layer is not None and lineage.is_touched(export.layer, export)
+    return "reset" if used and export.persistence == Persistence.RESET else ""
 
 
 def _files(installer: Installer) -> Files:
@@ -76,9 +95,7 @@ def _files(installer: Installer) -> Files:
 def _words(decision: BootDecision) -> Outlook:
     match decision:
         case BootImage() | ProveIdentity():
-            return Outlook(
-                "ready", "Its own disk", f"Boots {decision.disk.image_id} over iSCSI, straight away."
-            )
+            return Outlook("ready", "Its own disk", f"Boots {_how(decision.disk)}.")
         case Wait():
             return Outlook("waiting", "Waits for its disk", decision.why)
         case AwaitApproval():
@@ -95,3 +112,14 @@ def _words(decision: BootDecision) -> Outlook:
             return Outlook("disabled", "Local disk", "The device is disabled, and its screen says so.")
         case _:
             assert_never(decision)
+
+
+def _how(disk: Disk) -> str:
+    name = f"{disk.image_id} over iSCSI"
+    if disk.due == "reset":
+        return f"{name}, after its overlay has been reset to version {disk.version}"
+    if disk.due == "move":
+        return f"{name}, after its overlay has moved to another version"
+    if disk.version is not None:
+        return f"{name}, straight away, from its overlay on version {disk.version}"
+    return f"{name}, straight away"

@@ -9,45 +9,60 @@ from __future__ import annotations
 # A Situation (decision.py) as JSON; the recorder keeps it with the event. Secrets stand beside it, not in it.
 _PLAN = """
 plan AS (
-    SELECT export.chap_username, export.chap_secret, jsonb_strip_nulls(jsonb_build_object(
+    SELECT e.chap_username, e.chap_secret, jsonb_strip_nulls(jsonb_build_object(
         'state', found.state,
         'name', coalesce(nullif(found.name, ''), found.facts ->> 'product'),
         'device_type', coalesce(found.device_type, nullif(%(device_type)s::text, '')),
         'kernel_set', coalesce(
             planned.kernel_set_id, (SELECT name FROM bootflow_kernelset WHERE is_default), 'default'),
         'boot_once', nullif(planned.boot_once, ''),
-        'identity', CASE WHEN export.id IS NOT NULL THEN %(identity)s::boolean END,
+        'identity', CASE WHEN e.id IS NOT NULL THEN %(identity)s::boolean END,
         'gave_up', CASE WHEN %(gave_up)s::boolean AND found.state = 'discovered' THEN true END,
-        'disk', CASE WHEN export.id IS NOT NULL THEN jsonb_build_object(
-            'image_id', image.id,
-            'iqn', %(prefix)s::text || ':' || image.id
-                || CASE WHEN export.mode = 'overlay' THEN '.' || %(hex)s::text ELSE '' END,
+        'disk', CASE WHEN e.id IS NOT NULL THEN jsonb_build_object(
+            'image_id', i.id,
+            'iqn', %(prefix)s::text || ':' || i.id
+                || CASE WHEN e.mode = 'overlay' THEN '.' || %(hex)s::text ELSE '' END,
             'initiator_name', %(prefix)s::text || ':device.' || %(hex)s::text,
             'address', coalesce(host(node.portal_address), ''),
             'port', node.portal_port,
-            'ready', export.observed_state = 'ready',
-            'trouble', export.last_error) END,
+            'ready', e.observed_state = 'ready',
+            'trouble', e.last_error) END,
         'installer', CASE WHEN installer.name IS NOT NULL THEN jsonb_build_object(
             'name', installer.name, 'path', installer.path, 'kernel', installer.kernel,
             'initrd', installer.initrd, 'cmdline', installer.kernel_cmdline) END,
-        'installers', CASE WHEN export.id IS NULL OR planned.boot_once = 'menu' THEN (
+        'installers', CASE WHEN e.id IS NULL OR planned.boot_once = 'menu' THEN (
             SELECT jsonb_agg(jsonb_build_object(
-                'name', fitting.name, 'path', fitting.path, 'kernel', fitting.kernel,
-                'initrd', fitting.initrd, 'cmdline', fitting.kernel_cmdline))
+                'name', f.name, 'path', f.path, 'kernel', f.kernel,
+                'initrd', f.initrd, 'cmdline', f.kernel_cmdline))
             FROM (
                 SELECT * FROM bootflow_installer
                 WHERE device_type = coalesce(found.device_type, nullif(%(device_type)s::text, ''))
-                ORDER BY name LIMIT 20) AS fitting) END
+                ORDER BY name LIMIT 20) AS f) END
     )) AS plan
     FROM (SELECT) AS one
     LEFT JOIN found ON true
-    LEFT JOIN images_export AS export ON export.device_id = found.id
-    LEFT JOIN images_image AS image ON image.id = export.image_id
-    LEFT JOIN images_storagenode AS node ON node.name = image.node_id
+    LEFT JOIN images_export AS e ON e.device_id = found.id
+    LEFT JOIN images_image AS i ON i.id = e.image_id
+    LEFT JOIN images_storagenode AS node ON node.name = i.node_id
     LEFT JOIN bootflow_bootplan AS planned ON planned.device_id = found.id
     LEFT JOIN bootflow_installer AS installer
         ON installer.name = planned.boot_once_installer_id AND planned.boot_once = 'installer'
 )"""
+
+# Of a machine that boots also how it has its disk, and whether that is to begin anew (`due`).
+_PLAN_OF_BOOT = _PLAN.replace(
+    "'trouble', e.last_error)",
+    """
+            'trouble', e.last_error, 'mode', e.mode, 'persistence', e.persistence, 'version', base.number,
+            'paused', CASE WHEN e.observed_state = 'paused' THEN true END,
+            'due', CASE WHEN e.observed_stale THEN 'move' WHEN e.persistence = 'reset'
+                AND coalesce(e.handed_out_at, layer.used_at) IS NOT NULL THEN 'reset' END)""",
+).replace(
+    "LEFT JOIN images_image AS i",
+    """LEFT JOIN images_layer AS layer ON layer.id = e.layer_id
+    LEFT JOIN images_version AS base ON base.id = layer.base_version_id
+    LEFT JOIN images_image AS i""",
+)
 
 _FOUND = """
 WITH found AS (
@@ -128,8 +143,8 @@ def _one_line(*parts: str) -> str:
 
 
 CHECK_IN = _one_line(_FOUND, _SEEN, _PLAN, _OPEN_BOOT, _EVENT)
-FIRST_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN, _CLOSED, _OPEN_BOOT_AFTER_CLOSING, _EVENT)
-NEXT_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN, _OPEN_BOOT, _EVENT_IF_NEW)
+FIRST_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN_OF_BOOT, _CLOSED, _OPEN_BOOT_AFTER_CLOSING, _EVENT)
+NEXT_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN_OF_BOOT, _OPEN_BOOT, _EVENT_IF_NEW)
 
 # A machine that nobody has heard of. Two first questions at once meet in the unique index: one row, no error.
 DISCOVER = """
@@ -170,5 +185,44 @@ WITH latest AS (
 INSERT INTO bootflow_bootevent (boot_id, at, stage, kind, detail, facts)
 SELECT id, statement_timestamp(), %(stage)s::text, %(kind)s::text, %(detail)s::text, %(facts)s::jsonb
 FROM latest WHERE NOT EXISTS (SELECT FROM rewritten)
+RETURNING id
+"""
+
+# An overlay is to begin anew: the converger makes it, unless an earlier session still lives on it. Answers
+# whether one does, and which version the overlay will stand on.
+REFRESH = """
+WITH overlay AS (
+    SELECT export.id, export.image_id, export.version_id, export.refresh_requested_at,
+        coalesce(
+            nullif(export.follows, ''), nullif(device.channel, ''), nullif(room.channel, ''), 'latest'
+        ) AS follows,
+        EXISTS (SELECT FROM images_session WHERE iqn = %(iqn)s::text AND ended_at IS NULL) AS busy
+    FROM devices_device AS device
+    JOIN images_export AS export ON export.device_id = device.id AND export.mode = 'overlay'
+    LEFT JOIN devices_group AS room ON room.id = device.group_id
+    WHERE device.mac = %(mac)s::text
+), asked AS (
+    UPDATE images_export SET refresh_requested_at = statement_timestamp()
+    WHERE id = (SELECT id FROM overlay WHERE NOT busy AND (refresh_requested_at IS NULL
+        OR refresh_requested_at < statement_timestamp() - interval '30 seconds'))
+)
+SELECT overlay.busy, CASE overlay.follows
+    WHEN 'pinned' THEN (SELECT number FROM images_version WHERE id = overlay.version_id)
+    WHEN 'latest' THEN (
+        SELECT max(version.number) FROM images_version AS version
+        JOIN images_layer AS layer ON layer.id = version.layer_id
+        WHERE version.image_id = overlay.image_id AND layer.observed_frozen_at IS NOT NULL)
+    ELSE (
+        SELECT version.number FROM images_channel AS channel
+        JOIN images_version AS version ON version.id = channel.version_id
+        WHERE channel.image_id = overlay.image_id AND channel.name = overlay.follows)
+    END
+FROM overlay
+"""
+
+# A machine is told to boot from its disk: from now on it may have written to it.
+HAND_OUT = """
+UPDATE images_export SET handed_out_at = statement_timestamp()
+WHERE device_id = (SELECT id FROM devices_device WHERE mac = %(mac)s::text) AND handed_out_at IS NULL
 RETURNING id
 """

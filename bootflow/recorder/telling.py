@@ -13,6 +13,7 @@ from bootflow.decision import (
     BootLocal,
     BootMenu,
     Disabled,
+    Disk,
     ProveIdentity,
     Situation,
     Wait,
@@ -32,7 +33,7 @@ def tell(mac: str, kind: str, facts: Mapping[str, Any]) -> str:
 def _told(decision: BootDecision) -> str:
     match decision:
         case BootImage(disk=disk):
-            return f"to boot from its disk {disk.image_id}"
+            return f"to boot from its disk {disk.image_id}{_how(disk)}"
         case BootInstaller(files=files):
             return f"to start the installer {files.name}"
         case BootMenu():
@@ -41,9 +42,20 @@ def _told(decision: BootDecision) -> str:
             return "to start from its local disk"
         case Disabled():
             return "to start from its local disk, since it is disabled"
+        case Wait(disk=disk, refresh=True):
+            doing = "reset" if disk.due == "reset" else "moved to another version"
+            return f"to wait until its disk {disk.image_id}{_how(disk)} is {doing}"
         case Wait(disk=disk):
             return f"to wait until its disk {disk.image_id} is ready"
         case ProveIdentity():
             return "to wait, since its identity could not be checked"
         case AwaitApproval(code=code):
             return f"to wait until somebody approves it (code {code})"
+
+
+def _how(disk: Disk) -> str:
+    """Of an overlay, what it stands on and what becomes of its changes."""
+    if disk.mode != "overlay":
+        return ""
+    under = f"version {disk.version}" if disk.version is not None else "no version"
+    return f" (overlay on {under}, {'kept' if disk.persistence == 'keep' else 'reset at each boot'})"

@@ -52,7 +52,11 @@ def find_device(mac: str) -> Device:
     except ValidationError as error:
         raise Http404(str(error)) from error
     rows = Device.objects.select_related(
-        "group", "export__image__node", "boot_plan__kernel_set", "boot_plan__boot_once_installer"
+        "group",
+        "export__image__node",
+        "export__layer__base_version",
+        "boot_plan__kernel_set",
+        "boot_plan__boot_once_installer",
     )
     device = rows.filter(mac=spelling).first()
     if device is None:

@@ -31,15 +31,17 @@ done = function(summary, latency, requests)
 end
 """
 DISKS = """
-INSERT INTO images_storagenode (name, portal_address, portal_port, observed_target_server, last_error)
-VALUES ('local', '127.0.0.1', 3260, '', '') ON CONFLICT DO NOTHING;
-INSERT INTO images_image (id, name, size_bytes, device_type, node_id, state, generation, last_error,
-    created_at, updated_at)
-SELECT 'disk-' || d.id, 'disk', 1073741824, 'x64', 'local', 'ready', 1, '', now(), now()
+INSERT INTO images_storagenode (name, portal_address, portal_port, content_url, observed_target_server,
+    observed_orphans, last_error)
+VALUES ('local', '127.0.0.1', 3260, '', '', '[]', '') ON CONFLICT DO NOTHING;
+INSERT INTO images_image (id, name, size_bytes, device_type, node_id, state, generation, last_layer_number,
+    last_version_number, contents, last_error, created_at, updated_at)
+SELECT 'disk-' || d.id, 'disk', 1073741824, 'x64', 'local', 'ready', 1, 1, 0, '{}', '', now(), now()
 FROM devices_device d;
-INSERT INTO images_export (image_id, device_id, mode, chap_username, chap_secret, observed_state, last_error,
-    created_at)
-SELECT 'disk-' || d.id, d.id, 'exclusive', 'u' || d.id, '0123456789abcdef', 'ready', '', now()
+INSERT INTO images_export (image_id, device_id, mode, persistence, follows, observed_stale, chap_username,
+    chap_secret, observed_state, last_error, created_at)
+SELECT 'disk-' || d.id, d.id, 'exclusive', 'keep', '', false, 'u' || d.id, '0123456789abcdef', 'ready', '',
+    now()
 FROM devices_device d;
 ANALYZE;
 """

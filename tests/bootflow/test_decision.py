@@ -34,6 +34,9 @@ DISK = Disk("disk-1", "iqn.x:disk-1", "iqn.x:device.525400123456", "10.66.0.1", 
 HALF = dataclasses.replace(DISK, ready=False)
 HOMELESS = dataclasses.replace(DISK, address="")
 BROKEN = dataclasses.replace(DISK, ready=False, trouble="tgtd is away.")
+PAUSED = dataclasses.replace(DISK, ready=False, mode="overlay", paused=True, due="reset")
+DUE = dataclasses.replace(DISK, mode="overlay", persistence="reset", version=3, due="reset")
+MOVING = dataclasses.replace(DUE, due="move")
 DEBIAN = Files("debian", "debian", "linux", "initrd.gz", "")
 KNOWN = Situation(MAC, "enrolled", "pc-07", "x64")
 WITH_DISK = dataclasses.replace(KNOWN, disk=DISK, identity=True)
@@ -52,6 +55,11 @@ def changed(situation: Situation, **fields: object) -> Situation:
         (changed(WITH_DISK, disk=HALF), Wait),
         (changed(WITH_DISK, disk=HOMELESS), Wait),
         (changed(WITH_DISK, disk=HALF, identity=False), Wait),
+        (changed(WITH_DISK, disk=DUE), Wait),
+        (changed(WITH_DISK, disk=DUE, identity=None), BootImage),
+        (changed(WITH_DISK, disk=DUE, identity=False), ProveIdentity),
+        (changed(WITH_DISK, disk=DUE, boot_once="local"), BootLocal),
+        (changed(WITH_DISK, disk=PAUSED), Wait),
         (KNOWN, BootMenu),
         (changed(WITH_DISK, boot_once="local"), BootLocal),
         (changed(WITH_DISK, boot_once="menu"), BootMenu),
@@ -76,6 +84,26 @@ def test_a_wait_tells_what_it_waits_for() -> None:
     assert waiting.why == "tgtd is away."
 
 
+@pytest.mark.parametrize(
+    ("disk", "why", "refresh", "seconds"),
+    [
+        (DUE, "Its disk is being reset.", True, 1),
+        (MOVING, "Its disk is moving to another version.", True, 1),
+        (dataclasses.replace(MOVING, ready=False, trouble="No version."), "No version.", True, 1),
+        (dataclasses.replace(DUE, ready=False), "Its disk is being reset.", True, 1),
+        (PAUSED, "Its disk is paused: its storage node is short of room. It goes on when there is room.",
+         False, 3),
+        (HOMELESS, "The storage node has told no address yet.", False, 3),
+    ],
+)  # fmt: skip
+def test_an_overlay_that_is_to_begin_anew_is_asked_for_unless_it_is_paused(
+    disk: Disk, why: str, refresh: bool, seconds: int
+) -> None:
+    waiting = decide(changed(WITH_DISK, disk=disk))
+    assert isinstance(waiting, Wait)
+    assert (waiting.why, waiting.refresh, waiting.seconds) == (why, refresh, seconds)
+
+
 def test_an_unknown_machine_is_told_its_code() -> None:
     waiting = decide(Situation(MAC, "discovered"))
     assert isinstance(waiting, AwaitApproval)
@@ -84,7 +112,9 @@ def test_an_unknown_machine_is_told_its_code() -> None:
 
 disks = st.builds(
     Disk, st.text(), st.text(), st.text(), st.sampled_from(["", "10.0.0.1"]), st.integers(0, 65535),
-    st.booleans(), st.text(),
+    st.booleans(), st.text(), st.sampled_from(["", "exclusive", "overlay"]),
+    st.sampled_from(["", "keep", "reset"]), st.none() | st.integers(1), st.booleans(),
+    st.sampled_from(["", "reset", "move"]),
 )  # fmt: skip
 files = st.builds(Files, st.text(), st.text(), st.text(), st.text(), st.text())
 situations = st.builds(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from django.utils import timezone
 
 from bootflow.checkin import Asking, check_in
 from bootflow.decision import decide
@@ -13,9 +14,10 @@ from bootflow.outlook import outlook_of, situation_of
 from bootflow.services import register_profile, set_boot_once, update_profile
 from bootflow.views.devices import find_device
 from devices.models import Device
-from images.models import Export
-from images.services import create_image, register_node
+from images.models import Export, Image, Layer
+from images.services import assign_image, create_image, register_node
 from netboot_site.formats import GIB
+from tests.images.rows import publish, settle
 
 MAC = "52:54:00:ab:cd:01"
 
@@ -53,8 +55,33 @@ def _local(device: Device) -> None:
     set_boot_once(device=device, boot_once=BootOnce.LOCAL)
 
 
+def _overlay(device: Device, **fields: str) -> None:
+    image = Image.objects.get()
+    settle()
+    publish(image)
+    assign_image(image=image, device=device, mode="overlay", **fields)
+    settle()
+
+
+def _used(device: Device) -> None:
+    _overlay(device, persistence="reset")
+    Layer.objects.filter(device=device).update(used_at=timezone.now())
+
+
+def _stale(device: Device) -> None:
+    _overlay(device)
+    Export.objects.update(observed_stale=True)
+
+
+def _paused(device: Device) -> None:
+    _overlay(device)
+    Export.objects.update(observed_state="paused")
+
+
 CASES = [(_plain, "Boot menu"), (_disabled, "Local disk"), (_pending, "Waits for its disk"),
-         (_ready, "Its own disk"), (_installer, "Installer, once"), (_local, "Local disk, once")]  # fmt: skip
+         (_ready, "Its own disk"), (_overlay, "Its own disk"), (_used, "Its own disk"),
+         (_stale, "Its own disk"), (_paused, "Waits for its disk"), (_installer, "Installer, once"),
+         (_local, "Local disk, once")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("prepare", "title"), CASES)
@@ -67,3 +94,17 @@ def test_the_page_reads_the_same_situation_as_the_boot_endpoint(
     served = dataclasses.replace(served, installers=())
     assert decide(shown) == decide(served)
     assert outlook_of(find_device(MAC)).title == title
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (_ready, "Boots debian over iSCSI, straight away."),
+        (_overlay, "Boots debian over iSCSI, straight away, from its overlay on version 1."),
+        (_used, "Boots debian over iSCSI, after its overlay has been reset to version 1."),
+        (_stale, "Boots debian over iSCSI, after its overlay has moved to another version."),
+    ],
+)
+def test_the_page_says_what_the_overlay_begins_with(device: Device, prepare: object, words: str) -> None:
+    prepare(device)  # type: ignore[operator]
+    assert outlook_of(find_device(MAC)).why == words
