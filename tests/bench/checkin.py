@@ -32,8 +32,8 @@ end
 """
 DISKS = """
 INSERT INTO images_storagenode (name, portal_address, portal_port, content_url, observed_target_server,
-    observed_orphans, last_error)
-VALUES ('local', '127.0.0.1', 3260, '', '', '[]', '') ON CONFLICT DO NOTHING;
+    observed_orphans, orphans_to_remove, last_error)
+VALUES ('local', '127.0.0.1', 3260, '', '', '[]', '[]', '') ON CONFLICT DO NOTHING;
 INSERT INTO images_image (id, name, size_bytes, device_type, node_id, state, generation, last_layer_number,
     last_version_number, contents, last_error, created_at, updated_at)
 SELECT 'disk-' || d.id, 'disk', 1073741824, 'x64', 'local', 'ready', 1, 1, 0, '{}', '', now(), now()
