@@ -117,20 +117,14 @@ def _images(devices: dict[str, Device], now: datetime) -> None:
     ]
     for key, name, gigabytes, state, trouble in more:
         Image.objects.create(
-            id=key,
-            name=name,
-            size_bytes=gigabytes * GIB,
-            node=node,
-            device_type="x64",
-            state=state,
-            last_error=trouble,
-            observed_used_bytes=GIB * 4,
+            id=key, name=name, size_bytes=gigabytes * GIB, node=node, device_type="x64", state=state,
+            last_error=trouble, observed_used_bytes=GIB * 4,
             **(
                 {"upload_received_bytes": 47 * GIB, "upload_total_bytes": 128 * GIB}
                 if state == ImageState.IMPORTING
                 else {}
             ),
-        )
+        )  # fmt: skip
     for image in Image.objects.all():
         Layer.objects.create(image=image, number=1, format=LayerFormat.RAW, size_bytes=image.size_bytes)
 
