@@ -1,4 +1,4 @@
-"""A layer's process or tgtd is killed, or the disk is full, while a machine writes: what it flushed is there."""
+"""A layer's process or tgtd dies, or the disk is full, while a machine writes: what it flushed is there."""
 
 from __future__ import annotations
 
