@@ -2,7 +2,7 @@
 PYTHON := .venv/bin/python
 SETUP := deploy/setup.sh
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test up down test check demo bench screenshots lock
+.PHONY: help setup setup-test up storage-node down test check demo bench screenshots lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## /\1\t/p' Makefile
@@ -15,6 +15,9 @@ setup-test: ## the same, and what tests, demo and bench need
 
 up: setup ## run everything in the foreground until Ctrl-C
 	@exec $(PYTHON) manage.py up
+
+storage-node: setup ## serve disks on a further host, in the foreground until Ctrl-C
+	@exec $(PYTHON) manage.py storage_node
 
 down: ## stop the instance that runs on this DATA_PATH
 	@exec $(PYTHON) manage.py down

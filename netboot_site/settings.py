@@ -63,6 +63,7 @@ LAYERS_RUN_PATH = RUN_PATH / "layers"  # a folder for each layer that is being s
 TGT_SOCKET_PATH = RUN_PATH / "tgt" / "control"  # tgtd adds its control port: `control.0`
 
 SECRET_KEY = _secret_key()
+SECRET_KEY_IS_KEPT = bool(env.str("SECRET_KEY", default="")) or (DATA_PATH / "secret-key").exists()
 DEBUG = False
 ALLOWED_HOSTS = ["*"]  # reached by address on many networks; nothing here builds a link from the Host header
 LOG_LEVEL = env.str("LOG_LEVEL", default="INFO").upper()
@@ -82,6 +83,8 @@ ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
 ADMIN_API_TOKEN = env.str("ADMIN_API_TOKEN", default="")
 IQN_PREFIX = env.str("IQN_PREFIX", default="iqn.2026-02.local.netboot")
 STORAGE_NODE = env.str("STORAGE_NODE", default="local")
+# Whether this host serves disks alone, for an orchestrator that runs elsewhere: `manage.py storage_node`.
+STORAGE_ONLY = env.bool("STORAGE_ONLY", default=False)
 ISCSI_PORT = env.int("ISCSI_PORT", default=3260)  # RFC 7143, 2.2: the registered one
 # With less room than this on a storage node nothing new is started there; below half of it overlays pause.
 STORAGE_RESERVE_BYTES = env.int("STORAGE_RESERVE_BYTES", default=1024**3)
@@ -126,6 +129,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "netboot_site.middleware.ApiErrorMiddleware",
+    "images.relay.ContentRelayMiddleware",
     "netboot_site.middleware.PersonMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
@@ -261,6 +265,8 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"queue": "control", "expires": CONVERGE_INTERVAL_SECONDS},
     },
 }
+if STORAGE_ONLY:  # the first host's timer does this
+    del CELERY_BEAT_SCHEDULE["converge-bootflow"]
 
 # --- History ------------------------------------------------------------------------------------------------
 

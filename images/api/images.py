@@ -54,8 +54,9 @@ def list_images(request: HttpRequest) -> list[ImageOut]:
 def create_image(request: HttpRequest, body: ImageIn) -> Status[ImageOut]:
     """A new, empty disk; its file and its target are there within seconds."""
     image = services.create_image(
-        image_id=body.id, name=body.name, size_bytes=_bytes(body.size_gb), device_type=body.device_type
-    )
+        image_id=body.id, name=body.name, size_bytes=_bytes(body.size_gb), device_type=body.device_type,
+        node=body.node,
+    )  # fmt: skip
     return Status(201, shown(image.pk))
 
 

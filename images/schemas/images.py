@@ -10,6 +10,7 @@ from django.db.models import Prefetch, Q, QuerySet
 from ninja import Schema
 from pydantic import BeforeValidator, Field
 
+from devices.schemas import Text
 from images.models import Channel, ChannelName, Export, ExportMode, Image, ImageState, Job, JobState, Version
 from images.schemas.disks import ExportOut, export_out
 from images.schemas.jobs import JobBrief, job_brief
@@ -27,6 +28,7 @@ class ImageIn(Schema):
     name: str
     size_gb: SizeGib
     device_type: str
+    node: Text | None = Field(None, description="The storage node; left out: the first host's own.")
     created_at: Any = None  # older clients send it; it is ours to say
 
 

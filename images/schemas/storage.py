@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime
+from typing import Annotated
 
 from ninja import Schema
+from pydantic import AfterValidator, Field
 
+from devices.schemas import without_nul
 from images.space import NodeSpace
+
+# Two names of a file system, and a slash between; a byte that is no text is shown as four signs.
+OrphanName = Annotated[str, Field(max_length=2048), AfterValidator(without_nul)]
 
 
 class OrphanOut(Schema):
@@ -16,6 +22,21 @@ class OrphanOut(Schema):
     name: str
     bytes: int
     seen_at: datetime
+    error: str
+
+
+class OrphansIn(Schema):
+    """Orphans to remove, by the names under which they were found."""
+
+    names: Annotated[list[OrphanName], Field(min_length=1, max_length=1000)]
+
+
+class RemovingOut(Schema):
+    """The answer to their removal, which goes on in the background."""
+
+    status: str
+    node: str
+    names: list[str]
 
 
 class StorageOut(Schema):

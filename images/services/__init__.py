@@ -21,7 +21,7 @@ from images.services.images import (
     take_layer_number,
 )
 from images.services.jobs import cancel_job, get_job
-from images.services.nodes import check_room, find_node, register_node, remove_orphans
+from images.services.nodes import check_room, content_url, find_node, register_node, remove_orphans
 from images.services.squash import complete_squash, request_squash
 from images.services.usage import head_in_use, in_use, open_sessions
 from images.services.versions import (
@@ -43,6 +43,7 @@ __all__ = [
     "clone_image",
     "close_channel",
     "complete_squash",
+    "content_url",
     "create_image",
     "delete_image",
     "delete_version",

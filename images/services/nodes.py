@@ -26,6 +26,13 @@ def register_node(*, name: str, portal_address: str, portal_port: int, content_u
     return node
 
 
+def content_url() -> str:
+    """Where other storage nodes reach this host's HTTP process."""
+    everywhere = settings.API_HOST in {"0.0.0.0", "::"}  # noqa: S104  # compared with, not bound
+    host = settings.BOOT_ADDRESS if everywhere else settings.API_HOST
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.API_PORT}" if host else ""
+
+
 def find_node(*, name: str | None) -> StorageNode:
     """The storage node of that name; this host's own where none is named."""
     node = StorageNode.objects.filter(name=name or settings.STORAGE_NODE).first()
@@ -44,7 +51,8 @@ def remove_orphans(*, name: str, orphans: Collection[str]) -> StorageNode:
 
     Raises NotFoundError if there is no such node, or if it has found no such file.
     """
-    node = StorageNode.objects.select_for_update().filter(name=name[:63]).first()
+    rows = StorageNode.objects.select_for_update().filter(name=name.replace("\0", " "))
+    node = rows.first()
     if node is None:
         raise NotFoundError(f"There is no storage node {name[:63]!r}.")
     found = {orphan["name"] for orphan in node.observed_orphans}

@@ -54,13 +54,15 @@ def listen(host: str, port: int) -> str:
 
 def ports(endpoint: BootEndpoint, *, privileged: bool) -> list[Port]:
     """Every port that an instance with the present settings holds."""
-    host = settings.API_HOST
+    host, iscsi = settings.API_HOST, Port(endpoint.address, settings.ISCSI_PORT, "iSCSI, ISCSI_PORT")
+    if settings.STORAGE_ONLY:
+        return [Port(host, settings.API_PORT, "contents of disks, API_PORT"), iscsi]
     boot_host = host if host in _ANY else _ANY[0]
     found = [Port(host, settings.API_PORT, "pages and API, API_PORT")]
     if settings.DASHBOARD_PORT != settings.API_PORT:
         found.append(Port(host, settings.DASHBOARD_PORT, "dashboard, DASHBOARD_PORT"))
     found.append(Port(boot_host, settings.BOOT_HTTP_PORT, "boot files, BOOT_HTTP_PORT"))
-    found.append(Port(endpoint.address, settings.ISCSI_PORT, "iSCSI"))
+    found.append(iscsi)
     if privileged:
         found.append(Port(endpoint.address, 69, "TFTP", udp=True))  # RFC 1350
         found.extend(_dhcp_ports())
@@ -79,18 +81,22 @@ def nginx_text(accounts: Accounts) -> str:
     host = settings.API_HOST
     values = {
         "privileged": accounts.privileged,
+        "storage_only": settings.STORAGE_ONLY,
         "service_user": accounts.service.name,
         "open_files": open_files(),
         "run_path": settings.RUN_PATH,
         "logs_path": settings.LOGS_PATH,
         "static_root": settings.STATIC_ROOT,
         "boot_files_path": settings.BOOT_FILES_PATH,
+        "content_listen": listen(host, settings.API_PORT),
         "site_listens": [listen(host, port) for port in sorted({settings.API_PORT, settings.DASHBOARD_PORT})],
         "boot_listen": listen(host if host in _ANY else _ANY[0], settings.BOOT_HTTP_PORT),
     }
-    return render(
-        "nginx/nginx.conf", {**values, "boot_locations": render("nginx/boot-locations.conf", values)}
-    )
+    included = {
+        "boot_locations": render("nginx/boot-locations.conf", values),
+        "content_location": render("nginx/content-location.conf", values),
+    }
+    return render("nginx/nginx.conf", {**values, **included})
 
 
 def away_script(endpoint: BootEndpoint) -> str:
@@ -144,9 +150,10 @@ def write_all(accounts: Accounts, endpoint: BootEndpoint, programs: list[Program
     texts = {
         nginx_conf(): nginx_text(accounts),
         nginx_conf().with_name("away.ipxe"): away_script(endpoint),
-        redis_conf(): redis_text(),
         supervisor_conf(): supervisor_text(accounts, programs),
     }
+    if any(program.name == "redis" for program in programs):
+        texts[redis_conf()] = redis_text()
     for path, text in texts.items():
         path.write_text(text)
         path.chmod(0o644)

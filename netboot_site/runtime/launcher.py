@@ -52,8 +52,11 @@ def look_first() -> tuple[layout.Accounts, network.BootEndpoint]:
     """Find out who and where we are. Raises UnavailableError with every problem that was found."""
     accounts = layout.find_accounts()
     endpoint = network.resolve(settings.BOOT_INTERFACE, settings.BOOT_ADDRESS)
-    numbers = {name: getattr(settings, name) for name in ("API_PORT", "DASHBOARD_PORT", "BOOT_HTTP_PORT")}
+    names = ("API_PORT", "DASHBOARD_PORT", "BOOT_HTTP_PORT", "ISCSI_PORT")
+    numbers = {name: getattr(settings, name) for name in (names[::3] if settings.STORAGE_ONLY else names)}
     problems = [
+        *preflight.check_node_name(settings.STORAGE_NODE),
+        *preflight.check_shared(_shared() if settings.STORAGE_ONLY else {}),
         *preflight.check_path("DATA_PATH", settings.DATA_PATH),
         *preflight.check_path("The project's folder", settings.BASE_PATH),
         *preflight.check_dhcp(settings.DHCP_MODE, settings.DHCP_RANGE, endpoint.address),
@@ -63,6 +66,14 @@ def look_first() -> tuple[layout.Accounts, network.BootEndpoint]:
     ]
     _raise_if(problems)
     return accounts, endpoint
+
+
+def _shared() -> dict[str, bool]:
+    return {
+        "DATABASE_URL": not programs.private_postgres(),
+        "REDIS_URL": not programs.private_redis(),
+        "SECRET_KEY": settings.SECRET_KEY_IS_KEPT,
+    }
 
 
 def _raise_if(problems: list[str]) -> None:
@@ -109,6 +120,7 @@ def environment(plan: Plan) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "netboot_site.settings",
         "DATA_PATH": str(settings.DATA_PATH),
         "RUN_PATH": str(settings.RUN_PATH),
+        "STORAGE_ONLY": str(settings.STORAGE_ONLY).lower(),
         "HOME": str(settings.DATA_PATH),
         "SECRET_KEY": key,
         "BOOT_INTERFACE": plan.endpoint.interface,
@@ -155,13 +167,14 @@ class Launcher:
     def _start(self, plan: Plan) -> None:
         variables = environment(plan)
         supervisor_variables = dict.fromkeys(("ADMIN_PASSWORD", "ADMIN_API_TOKEN"), "") | variables
-        self._say("starting PostgreSQL and Redis ...")
+        if any(program.group == programs.BASE for program in plan.programs):
+            self._say("starting PostgreSQL and Redis ...")
         self._supervisor = supervision.start(
             configuration.supervisor_conf(), system.environment_with(supervisor_variables)
         )
         supervision.wait_until_up(self._supervisor)
         probe.wait_for_sockets([p for p in plan.programs if p.group == programs.BASE])
-        password = self._prepare_site(plan, variables)
+        password = self._prepare_rows(plan, variables)
         self._say("starting the services ...")
         supervision.start_group(programs.SERVICES)
         probe.wait_for_sockets(plan.programs)
@@ -169,19 +182,24 @@ class Launcher:
         probe.wait_until_healthy(self._supervisor, self._say)
         self._greet(plan, password)
 
+    def _prepare_rows(self, plan: Plan, variables: dict[str, str]) -> str:
+        """What the database must hold; returns a password that was made just now, or nothing."""
+        if not settings.STORAGE_ONLY:
+            return self._prepare_site(plan, variables)
+        self._say("registering the storage node ...")
+        done = _manage(plan, "prepare_storage_node", variables)
+        if done.exit_code != 0:
+            raise UnavailableError(logs.last_line(done.stderr).removeprefix("CommandError: "))
+        return ""
+
     def _prepare_site(self, plan: Plan, variables: dict[str, str]) -> str:
-        """Migrations, static files, administrator; returns a password that was made just now, or nothing."""
+        """Migrations, static files, administrator."""
         self._say("preparing the database ...")
         kept = settings.DATA_PATH / "admin-password"
         password, fresh = settings.ADMIN_PASSWORD, False
         if not password:
             password, fresh = layout.keep_secret(kept, _PASSWORD_BYTES)
-        words = layout.become(plan.accounts.service, plan.accounts)
-        done = system.run(
-            [*words, programs.PYTHON, str(settings.BASE_PATH / "manage.py"), "prepare_site"],
-            env=system.environment_with({**variables, "ADMIN_PASSWORD": password}),
-            timeout_seconds=120,
-        )
+        done = _manage(plan, "prepare_site", {**variables, "ADMIN_PASSWORD": password})
         created = "administrator created" in done.stdout
         if fresh and not created:
             kept.unlink()  # the administrator has another password already
@@ -191,6 +209,10 @@ class Launcher:
 
     def _greet(self, plan: Plan, password: str) -> None:
         address = plan.endpoint.address
+        if settings.STORAGE_ONLY:
+            self._say(f"Storage node {settings.STORAGE_NODE} is up: {address}:{settings.ISCSI_PORT}")
+            self._say("Ctrl-C stops everything.")
+            return
         self._say(f"Netboot Orchestrator is up: http://{address}:{settings.API_PORT}/")
         self._say(f"                 dashboard: http://{address}:{settings.DASHBOARD_PORT}/")
         self._say(f"             administrator: {settings.ADMIN_USERNAME}")
@@ -222,6 +244,16 @@ class Launcher:
             qemu_serving.let_go_on(settings.LAYERS_RUN_PATH)
             supervision.stop(self._supervisor)
             qemu_serving.clear_all(settings.LAYERS_RUN_PATH)
+
+
+def _manage(plan: Plan, command: str, variables: dict[str, str]) -> system.Completed:
+    """Run one of our management commands to its end, as the user of the services."""
+    words = layout.become(plan.accounts.service, plan.accounts)
+    return system.run(
+        [*words, programs.PYTHON, str(settings.BASE_PATH / "manage.py"), command],
+        env=system.environment_with(variables),
+        timeout_seconds=120,
+    )
 
 
 def _ignore_signals() -> None:

@@ -83,7 +83,7 @@ def folders(accounts: Accounts) -> list[Folder]:
     """Every folder of the instance, parents first. Only its two ends may enter the folder of a socket."""
     web, disks, root = accounts.service, accounts.storage, accounts.launcher
     run = settings.RUN_PATH
-    return [
+    wanted = [
         Folder(settings.DATA_PATH, root.uid, root.gid, 0o755),
         Folder(run, root.uid, root.gid, 0o755),
         Folder(run / "supervisor", root.uid, root.gid, 0o700),
@@ -104,6 +104,16 @@ def folders(accounts: Accounts) -> list[Folder]:
         Folder(settings.STATIC_ROOT, web.uid, web.gid, 0o755),
         Folder(settings.LOGS_PATH, root.uid, web.gid, 0o750),
     ]
+    return [folder for folder in wanted if not (settings.STORAGE_ONLY and folder.path in _site_s_own())]
+
+
+def _site_s_own() -> set[Path]:
+    """Folders that a host does not have that serves disks alone."""
+    sockets = {settings.POSTGRES_SOCKET_PATH, settings.REDIS_SOCKET_PATH.parent}
+    kept = {settings.TFTP_PATH, settings.BOOT_FILES_PATH, settings.DNSMASQ_PATH, settings.STATIC_ROOT}
+    return (
+        sockets | kept | {settings.DATA_PATH / "postgres", *(settings.RUN_PATH / n for n in ("web", "boot"))}
+    )
 
 
 def make_data_path(path: Path) -> None:

@@ -19,6 +19,7 @@ _PLAIN_PATH = re.compile(r"^[\w./+@~=-]+$")
 _IQN_PREFIX = re.compile(
     r"^iqn\.\d{4}-(0[1-9]|1[0-2])\.[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 )  # RFC 3720, 3.2.6.3.1
+_NODE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,62}$")
 _IQN_PREFIX_MAX = 120  # leaves room for `:<image id>.<mac>` within the 223 bytes of an iSCSI name
 LEAST_FREE_BYTES = GIB // 2
 DHCP_MODES = ("proxy", "server", "off")
@@ -81,6 +82,22 @@ def check_iqn_prefix(prefix: str) -> list[str]:
     ]
 
 
+def check_node_name(name: str) -> list[str]:
+    """STORAGE_NODE."""
+    if _NODE_NAME.match(name):
+        return []
+    return [f"STORAGE_NODE is {name!r}: write 1 to 63 small letters, digits and dashes."]
+
+
+def check_shared(variables: dict[str, bool]) -> list[str]:
+    """What a host that serves disks alone shares with the first one, and whether it was told."""
+    return [
+        f"{name} is not set: a storage node uses that of the first host (docs/DEPLOYMENT.md)."
+        for name, told in variables.items()
+        if not told
+    ]
+
+
 def check_distinct(ports: dict[str, int]) -> list[str]:
     """Ports of different services that are set to the same number or to none that exists."""
     problems = [
@@ -91,7 +108,7 @@ def check_distinct(ports: dict[str, int]) -> list[str]:
     problems.extend(
         f"{name} and BOOT_HTTP_PORT are both {ports[name]}: they must differ."
         for name in ("API_PORT", "DASHBOARD_PORT")
-        if ports[name] == ports["BOOT_HTTP_PORT"]
+        if name in ports and ports[name] == ports.get("BOOT_HTTP_PORT")
     )
     return problems
 

@@ -19,6 +19,8 @@ _MIB = 1024**2
 # Group priorities: supervisor starts them in this order and stops them in the reverse one.
 BASE, SERVICES, FRONT = "base", "services", "front"
 GROUPS = (BASE, SERVICES, FRONT)
+# What a host runs that serves disks alone (settings.STORAGE_ONLY).
+STORAGE_PROGRAMS = {"storage-http", "worker-storage", "worker-jobs", "beat", "tgtd", "nginx"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,8 @@ def all_programs(
 ) -> list[Program]:
     """Every program of this instance; a management command that does not exist is left out."""
     found = [*_base(accounts, redis_conf), *_python_services(accounts), *_daemons(accounts, nginx_conf)]
+    if settings.STORAGE_ONLY:
+        found = [program for program in found if program.name in STORAGE_PROGRAMS]
     return [program for program in found if _exists(program, commands)]
 
 

@@ -57,7 +57,9 @@ TABLE: list[tuple[str, str, Any, int, dict[str, Any]]] = [
     ("GET", "/api/v1/unknown-devices", None, 200, UNKNOWN),
     ("POST", f"/api/v1/unknown-devices/{STRANGER}/approve", {}, 200, DEVICE),
     ("DELETE", f"/api/v1/unknown-devices/{STRANGER}", None, 204, {}),
-    ("GET", "/api/v1/storage", None, 200, {"committed_bytes": int}),
+    ("GET", "/api/v1/storage", None, 200, {
+        "committed_bytes": int, "overcommit_ratio": type(None), "short_of_room": bool, "orphans": list,
+    }),
 ]  # fmt: skip
 EACH = pytest.mark.parametrize(
     ("method", "path", "body", "status", "promise"), TABLE, ids=[f"{line[0]} {line[1]}" for line in TABLE]

@@ -13,6 +13,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 TARGETS = {
     "up": ("deploy/setup.sh\n", "manage.py up\n"),
+    "storage-node": ("deploy/setup.sh\n", "manage.py storage_node\n"),
     "down": ("manage.py down\n",),
     "test": ("deploy/setup.sh test\n", "-m pytest\n"),
     "check": ("deploy/setup.sh test\n", "deploy/check.sh\n"),

@@ -111,3 +111,15 @@ def test_a_viewer_may_not_create_and_a_stranger_may_not_look(
 def test_the_service_itself_refuses_such_sizes(node: StorageNode, size_bytes: int) -> None:
     with pytest.raises(ValidationError):
         services.create_image(image_id="a", name="A", size_bytes=size_bytes, device_type="x64")
+
+
+def test_over_rest_a_disk_is_made_on_the_node_that_is_named(api: Api, node: StorageNode) -> None:
+    services.register_node(name="second", portal_address="127.0.0.2", portal_port=3261)
+    body = {"id": "there", "name": "There", "size_gb": 1, "device_type": "x64", "node": "second"}
+    answer = api.post("/api/v1/images", body)
+    assert (answer.status_code, json.loads(answer.content)["node"]) == (201, "second")
+    refused = api.post("/api/v1/images", {**body, "id": "lost", "node": "nowhere"})
+    assert (refused.status_code, json.loads(refused.content)) == (
+        422, {"detail": "There is no storage node 'nowhere'."},
+    )  # fmt: skip
+    assert list(Image.objects.values_list("pk", "node")) == [("there", "second")]

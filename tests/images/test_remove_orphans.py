@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from images import services
 from images.convergence import orphans
@@ -16,6 +18,7 @@ from images.convergence.orphans import tend_orphans
 from images.models import Image, ImageState, Job, Layer, LayerFormat, StorageNode
 from netboot_site.errors import NotFoundError
 from netboot_site.formats import GIB
+from tests.conftest import Api
 
 
 @pytest.fixture(autouse=True)
@@ -273,3 +276,52 @@ def test_thousands_of_files_do_not_fill_the_row(look: Callable[[], Any], images_
 def test_an_image_folder_that_is_not_there_is_empty(look: Callable[[], Any], images_path: Path) -> None:
     assert not images_path.exists()
     assert look() == {}
+
+
+def test_over_rest_orphans_are_listed_and_removed(
+    api: Api, look: Callable[[], Any], images_path: Path, node: StorageNode
+) -> None:
+    put(images_path / "gone/head-1.raw")
+    look()
+    (shown,) = api.get("/api/v1/storage").json()  # type: ignore[attr-defined]
+    (orphan,) = shown["orphans"]
+    assert (orphan["name"], orphan["error"]) == ("gone", "")
+    answer = api.post("/api/v1/storage/local/orphans/remove", {"names": ["gone"]})
+    assert (answer.status_code, json.loads(answer.content)) == (
+        202, {"status": "removing", "node": "local", "names": ["gone"]},
+    )  # fmt: skip
+    look()
+    assert api.get("/api/v1/storage").json()[0]["orphans"] == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("local", {"names": ["../secret-key"]}, 404),
+        ("elsewhere", {"names": ["gone"]}, 404),
+        ("%00", {"names": ["gone"]}, 404),
+        ("a" * 300, {"names": ["gone"]}, 404),
+        ("local", {"names": []}, 422),
+        ("local", {"names": ["a\0b"]}, 422),
+        ("local", {"names": ["x" * 3000]}, 422),
+        ("local", {"names": "gone"}, 422),
+        ("local", {}, 422),
+    ],
+)
+def test_over_rest_bad_names_are_refused_and_nothing_is_removed(
+    api: Api, look: Callable[[], Any], images_path: Path, path: str, body: Any, status: int
+) -> None:
+    put(images_path / "gone/head-1.raw")
+    look()
+    assert api.post(f"/api/v1/storage/{path}/orphans/remove", body).status_code == status
+    assert list(look()) == ["gone"]
+
+
+def test_who_may_only_read_removes_nothing(
+    viewer: User, make_api: Callable[..., Api], look: Callable[[], Any], images_path: Path
+) -> None:
+    put(images_path / "gone/head-1.raw")
+    look()
+    answer = make_api(viewer).post("/api/v1/storage/local/orphans/remove", {"names": ["gone"]})
+    assert answer.status_code == 403
+    assert list(look()) == ["gone"]

@@ -129,6 +129,7 @@ class Instance:
     process: subprocess.Popen[bytes] | None = None
     start_seconds: float = 0.0
     as_user: tuple[str, ...] = ()  # words that become another user
+    command: str = "up"
 
     @property
     def address(self) -> str:
@@ -156,7 +157,7 @@ class Instance:
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Run `manage.py up` and return at once; what it prints goes to `log`."""
-        words = (*self.as_user, str(PROJECT / ".venv/bin/python"), str(PROJECT / "manage.py"), "up")
+        words = (*self.as_user, str(PROJECT / ".venv/bin/python"), str(PROJECT / "manage.py"), self.command)
         argv = self.wire.inside(*words)
         out: IO[bytes] = self.log.open("wb")
         with out:

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 from django.db import transaction
 
-from images.services import register_node
+from images.services import content_url, register_node
 from netboot_site.auth import create_token, token_digest
 from netboot_site.models import ApiToken, Heartbeat
 
@@ -28,6 +28,7 @@ class Command(BaseCommand):
             name=settings.STORAGE_NODE,
             portal_address=settings.BOOT_ADDRESS,
             portal_port=settings.ISCSI_PORT,
+            content_url=content_url(),
         )
         forget_heartbeats()
         if ensure_administrator(settings.ADMIN_USERNAME, settings.ADMIN_PASSWORD):
