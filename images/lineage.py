@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from devices.models import Device
 from images.models import (
@@ -36,9 +36,14 @@ def locked_image(image_id: str) -> Image:
 
 def take_number(image: Image) -> int:
     """The next layer's number; none is ever given twice, since it stands in a file's name."""
-    image.last_layer_number += 1
-    image.save(update_fields=["last_layer_number"])
-    return image.last_layer_number
+    return _next(image, "last_layer_number")
+
+
+def _next(image: Image, counter: str) -> int:
+    """Counted in the row itself, since the object may be older than that."""
+    Image.objects.filter(pk=image.pk).update(**{counter: F(counter) + 1})
+    image.refresh_from_db(fields=[counter])
+    return int(getattr(image, counter))
 
 
 def add_layer(image: Image, parent: Layer | None, *, size_bytes: int | None = None) -> Layer:
@@ -103,11 +108,9 @@ def is_needed(layer: Layer) -> bool:
 
 def add_version(image: Image, layer: Layer, *, comment: str, author: str) -> Version:
     """Name a frozen layer by the image's next number; none is ever given twice, since people note it."""
-    image.last_version_number += 1
-    image.save(update_fields=["last_version_number"])
     return Version.objects.create(
         image=image,
-        number=image.last_version_number,
+        number=_next(image, "last_version_number"),
         layer=layer,
         comment=comment,
         size_bytes=layer.size_bytes,
@@ -174,20 +177,20 @@ def refresh(export: Export, version: Version, *, forget: bool = False) -> None:
     Changes of `keep` are kept aside if they belong to another version, and stay where they are if they belong
     to this one: a request can be older than what was decided since. `forget` drops them.
     """
-    old = export.layer
+    now = Export.objects.select_for_update(of=("self",)).select_related("layer").get(pk=export.pk)
+    old = now.layer
     if old is None:
         raise ValueError("an exclusive export has no overlay")
-    keeps = export.persistence == Persistence.KEEP and not forget and is_touched(old, export)
-    handed_out_at = export.handed_out_at
-    if not (keeps and old.base_version_id == version.pk):
-        export.layer = add_overlay(export.image, export.device, version)
-        export.handed_out_at = None
+    keeps = now.persistence == Persistence.KEEP and not forget and is_touched(old, now)
+    stays = keeps and old.base_version_id == version.pk
+    export.layer = old if stays else add_overlay(export.image, export.device, version)
+    export.handed_out_at = now.handed_out_at if stays else None
     export.refresh_requested_at, export.observed_stale = None, False
     export.save(update_fields=["layer", "refresh_requested_at", "handed_out_at", "observed_stale"])
     if not keeps:
         discard(old)
-    elif old.pk != export.layer_id:
-        Layer.objects.filter(pk=old.pk, used_at=None).update(used_at=handed_out_at)
+    elif not stays:
+        Layer.objects.filter(pk=old.pk, used_at=None).update(used_at=now.handed_out_at)
 
 
 def is_touched(layer: Layer, export: Export | None) -> bool:

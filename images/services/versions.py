@@ -76,10 +76,9 @@ def clone_image(*, image: Image, new_id: str, name: str, number: int | None = No
     base = get_version(image=row, number=number).layer if number is not None else _frozen_head(row)
     clone = Image(
         id=new_id, name=clean_name(name), size_bytes=base.size_bytes, device_type=row.device_type,
-        node=row.node, contents=row.contents,
+        node=row.node, contents=row.contents, last_layer_number=0,
     )  # fmt: skip
     insert_image(clone)
-    clone.last_layer_number = 0
     clone.generation = lineage.add_layer(clone, base).number
     clone.save(update_fields=["generation"])
     nudge(row.node)
