@@ -81,7 +81,7 @@ def clear_all(run_path: Path) -> int:
 
     It takes no lock: whoever could start another one has ended by now.
     """
-    ended = _end(_all_serving(run_path))
+    ended = _end(all_serving(run_path))
     _unmount(run_path)
     for folder in run_path.iterdir() if run_path.is_dir() else []:
         if folder.is_dir() and not folder.is_symlink():
@@ -91,7 +91,7 @@ def clear_all(run_path: Path) -> int:
 
 def let_go_on(run_path: Path) -> None:
     """Resume whatever is paused: a target server that waits for it could not even be killed."""
-    for process in _all_serving(run_path):
+    for process in all_serving(run_path):
         processes.send(process, signal.SIGCONT)
 
 
@@ -123,7 +123,8 @@ def _serving(folder: Path) -> Iterator[Process]:
     return processes.with_option(_OUR_MARK, str(pid_file(folder)))
 
 
-def _all_serving(run_path: Path) -> Iterator[Process]:
+def all_serving(run_path: Path) -> Iterator[Process]:
+    """Every process that serves from below this folder."""
     return processes.with_option(_OUR_MARK, f"{run_path}/")
 
 

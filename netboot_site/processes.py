@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import select
 import signal
@@ -35,6 +36,7 @@ def look(pid: int) -> Process | None:
     return None if words[0] in "ZX" else Process(pid, words[19], words[0] in "Tt")
 
 
+@functools.cache
 def boot_identity() -> str:
     """Which start of this machine it is; clock ticks count from there."""
     return (_PROC / "sys/kernel/random/boot_id").read_text().strip()
