@@ -50,6 +50,7 @@ class Wanted:
     seen_size_bytes: int = 0  # what its file was last seen to hold: it never shrinks
     access: Access | None = None
     recorded: Recorded = Recorded()
+    import_error: str = ""  # why its last import failed
 
     @cached_property
     def disk(self) -> Disk:

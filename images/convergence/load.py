@@ -23,7 +23,7 @@ from netboot_site.formats import mac_hex
 # Folders are listed and used bytes written once in so many seconds; heads are looked for in each round.
 THOROUGH_PERIOD_SECONDS = 10
 _COLUMNS = (
-    "id", "state", "generation", "size_bytes", "observed_size_bytes",
+    "id", "state", "generation", "size_bytes", "observed_size_bytes", "import_error",
     "last_error", "observed_generation", "observed_used_bytes",
     "exports__id", "exports__observed_state", "exports__last_error",
     "exports__chap_username", "exports__chap_secret", "exports__device__mac", "exports__device__name",
@@ -39,8 +39,9 @@ def load_desired(node: StorageNode) -> Desired:
 
 
 def _wanted(
-    image_id: str, state: str, generation: int, size_bytes: int, seen_size_bytes: int | None, *rest: Any
-) -> Wanted:
+    image_id: str, state: str, generation: int, size_bytes: int, seen_size_bytes: int | None,
+    import_error: str, *rest: Any,
+) -> Wanted:  # fmt: skip
     recorded, export = rest[:6], rest[6:]
     return Wanted(
         image_id=image_id,
@@ -50,6 +51,7 @@ def _wanted(
         generation=generation,
         size_bytes=size_bytes,
         seen_size_bytes=seen_size_bytes or 0,
+        import_error=import_error,
         access=_access(*export) if export[0] else None,
         recorded=Recorded(*recorded),
     )

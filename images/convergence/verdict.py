@@ -41,7 +41,7 @@ def judge(
         why = why or waiting
     export_state, export_error = _export(want, desired, observed, waiting or why or server_error)
     return Verdict(
-        state, why, export_state, export_error,
+        state, why or want.import_error, export_state, export_error,
         observed_size_bytes=max(seen.head_size_bytes or 0, want.seen_size_bytes) or None,
         observed_generation=want.generation if fits(want, target) else None,
     )  # fmt: skip
@@ -51,7 +51,8 @@ def _state(want: Wanted, seen: FilesSeen, error: str) -> ImageState:
     if want.state == ImageState.IMPORTING:  # it is the upload that ends it
         return want.state
     if sound(want, seen):
-        return ImageState.READY
+        # With nothing in its disk, an image whose import failed has nothing to give.
+        return ImageState.FAILED if want.import_error and not seen.used_bytes else ImageState.READY
     return want.state if want.state == ImageState.CREATING and not error else ImageState.FAILED
 
 
