@@ -15,6 +15,7 @@ from images.models import (
     Channel,
     Export,
     ExportMode,
+    ExportState,
     Follows,
     Image,
     Layer,
@@ -185,8 +186,12 @@ def refresh(export: Export, version: Version, *, forget: bool = False) -> None:
     stays = keeps and old.base_version_id == version.pk
     export.layer = old if stays else add_overlay(export.image, export.device, version)
     export.handed_out_at = now.handed_out_at if stays else None
+    # No machine is told of it before its target shows it.
+    export.observed_state = now.observed_state if stays else ExportState.PENDING
     export.refresh_requested_at, export.observed_stale = None, False
-    export.save(update_fields=["layer", "refresh_requested_at", "handed_out_at", "observed_stale"])
+    export.save(
+        update_fields=["layer", "refresh_requested_at", "handed_out_at", "observed_stale", "observed_state"]
+    )
     if not keeps:
         discard(old)
     elif not stays:

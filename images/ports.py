@@ -96,8 +96,11 @@ class TargetServer(Protocol):
     def create_target(self, tid: int, iqn: str) -> None:
         """An empty target that lets nobody in. `tid` must be free."""
 
-    def delete_target(self, tid: int) -> None:
-        """Remove a target with its units. Raises TargetInUseError if somebody is logged in."""
+    def delete_target(self, tid: int, *, force: bool = False) -> None:
+        """Remove a target with its units. Raises TargetInUseError if somebody is logged in.
+
+        By force, for a target whose disk is gone, its sessions end with it.
+        """
 
     def create_disk(self, tid: int, lun: int, disk: Disk) -> None:
         """Export a file as a logical unit."""

@@ -5,6 +5,7 @@ from django.conf import settings
 
 from images.convergence.round import converge_node
 from images.models import StorageNode
+from images.qemu import local_store
 from images.tgt import local_server
 from netboot_site.locks import advisory_lock
 
@@ -14,4 +15,4 @@ def converge() -> None:
     """Look at everything that should be on this host's storage node, and make it so."""
     with advisory_lock(f"images.converge.{settings.STORAGE_NODE}") as held:
         if held and (node := StorageNode.objects.filter(name=settings.STORAGE_NODE).first()):
-            converge_node(node, local_server())
+            converge_node(node, local_server(), local_store())

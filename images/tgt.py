@@ -79,9 +79,9 @@ class TgtServer:
             raise ValidationError(f"{iqn!r} is no name for an iSCSI target.")
         self._do("new", "target", "--tid", str(tid), "-T", iqn)
 
-    def delete_target(self, tid: int) -> None:
-        """Never by force: tgtd itself refuses while somebody is logged in."""
-        self._do("delete", "target", "--tid", str(tid))
+    def delete_target(self, tid: int, *, force: bool = False) -> None:
+        """Without force tgtd itself refuses while somebody is logged in."""
+        self._do("delete", "target", "--tid", str(tid), *(["--force"] if force else []))
 
     def create_disk(self, tid: int, lun: int, disk: Disk) -> None:
         """tgtadm takes an empty or negative file name for a disk, so the file is looked at first.

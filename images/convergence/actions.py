@@ -1,43 +1,100 @@
-"""The single steps of convergence. Each carries the image it serves; an empty one serves all."""
+"""The single steps of convergence. Each carries the group it belongs to; an empty one is the whole node's.
+
+The steps of a group are carried out one after the other, and the first that fails ends them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from images.ports import Disk
+from images.ports import Disk, LayerFile
 
 
 @dataclass(frozen=True, slots=True)
-class CreateHead:
+class CreateRaw:
     """A new, empty, sparse disk."""
 
-    image_id: str
-    generation: int
+    group: str
+    path: str
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class GrowHead:
+class GrowRaw:
     """A larger file; its first bytes stay."""
 
-    image_id: str
-    generation: int
+    group: str
+    path: str
     size_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveHead:
-    """The file of an older content."""
+class CreateLayer:
+    """An empty layer over its parent."""
 
-    image_id: str
-    generation: int
+    group: str
+    path: str
+    size_bytes: int
+    parent: LayerFile
 
 
 @dataclass(frozen=True, slots=True)
-class RemoveFiles:
-    """The image's folder, with all in it."""
+class GrowLayer:
+    """A larger virtual size of a layer that is not being served."""
 
+    group: str
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Nothing writes to this layer any more, and nothing may from now on."""
+
+    group: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFile:
+    """The file of a layer that is to go."""
+
+    group: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveFolder:
+    """The folder of an image that is to go, with all in it."""
+
+    group: str
     image_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Start a process that makes a chain appear as a plain file."""
+
+    group: str
+    name: str
+    chain: tuple[LayerFile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Let an empty layer take the writes of a disk that is being served; its reader notices nothing."""
+
+    group: str
+    name: str
+    top: LayerFile
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the process that serves under this name."""
+
+    group: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +102,7 @@ class SetReady:
     """Whether the whole server takes logins."""
 
     ready: bool
-    image_id: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +110,7 @@ class AddPortal:
     """Where initiators reach the server."""
 
     portal: str
-    image_id: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,41 +118,42 @@ class DeletePortal:
     """A portal that nobody wants, such as the wildcard address that tgtd falls back to."""
 
     portal: str
-    image_id: str = ""
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CreateTarget:
-    image_id: str
+    group: str
     tid: int
     iqn: str
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteTarget:
-    """Refused by the server itself while somebody is logged in."""
+    """Refused by the server itself while somebody is logged in, unless the disk behind it is dead."""
 
-    image_id: str
+    group: str
     tid: int
+    dead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CreateDisk:
-    image_id: str
+    group: str
     tid: int
     disk: Disk
 
 
 @dataclass(frozen=True, slots=True)
 class DescribeDisk:
-    image_id: str
+    group: str
     tid: int
     disk: Disk
 
 
 @dataclass(frozen=True, slots=True)
 class CreateAccount:
-    image_id: str
+    group: str
     name: str
     secret: str = field(repr=False)
 
@@ -104,33 +162,28 @@ class CreateAccount:
 class DeleteAccount:
     """An account that is bound to no target any more."""
 
-    image_id: str
+    group: str
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class BindAccount:
-    image_id: str
+    group: str
     tid: int
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Allow:
-    image_id: str
+    group: str
     tid: int
     initiator_name: str
 
 
-Action = (
-    CreateHead
-    | GrowHead
-    | RemoveHead
-    | RemoveFiles
-    | SetReady
-    | AddPortal
-    | DeletePortal
-    | CreateTarget
+FileAction = CreateRaw | GrowRaw | RemoveFile | RemoveFolder
+LayerAction = CreateLayer | GrowLayer | Freeze | Serve | Snapshot | Stop
+TargetAction = (
+    CreateTarget
     | DeleteTarget
     | CreateDisk
     | DescribeDisk
@@ -139,3 +192,5 @@ Action = (
     | BindAccount
     | Allow
 )
+ServerAction = SetReady | AddPortal | DeletePortal
+Action = FileAction | LayerAction | TargetAction | ServerAction

@@ -1,19 +1,21 @@
-"""The image files of this storage node: sparse raw heads, one folder for each image."""
+"""The image files of this storage node: one folder for each image, one file for each of its layers."""
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 from pathlib import Path
 
 from django.conf import settings
 
-from images.convergence.facts import FilesSeen
+from images.convergence.facts import LayerSeen, Room
 
-_HEAD = re.compile(r"head-(\d+)\.raw")
 SECTOR_BYTES = 512
 _ST_BLOCK_BYTES = 512  # stat(2): st_blocks counts these, whatever the file system's block is
+_ANY_WRITE = 0o222
+# docs/interop/qcow2.txt: a magic number of 4 bytes; the virtual size in 8 bytes, big endian, at byte 24
+_QCOW2_MAGIC = b"QFI\xfb"
+_QCOW2_SIZE = slice(24, 32)
 
 
 def folder(image_id: str) -> Path:
@@ -21,58 +23,58 @@ def folder(image_id: str) -> Path:
     return Path(settings.IMAGES_PATH) / image_id
 
 
-def head_name(image_id: str, generation: int) -> str:
-    """The writable disk, of a given content: its path as text, as tgtd shows it."""
-    return f"{settings.IMAGES_PATH}/{image_id}/head-{generation}.raw"
-
-
 def head_path(image_id: str, generation: int) -> Path:
-    """The writable disk, of a given content."""
-    return Path(head_name(image_id, generation))
+    """The file of a raw head, of a given content."""
+    return folder(image_id) / f"head-{generation}.raw"
 
 
-def look(image_id: str, generation: int, *, thoroughly: bool) -> FilesSeen:
-    """What is there. `thoroughly` also lists the folder, for what is left of older contents."""
+def look(path: str, *, raw: bool) -> LayerSeen | None:
+    """What is there of a layer; None: nothing that could be one."""
     try:
-        status = head_path(image_id, generation).stat()
+        status = os.stat(path)  # noqa: PTH116  # a thousand of them each second
+        size = status.st_size if raw else _virtual_size(path)
     except OSError:
-        return FilesSeen(None, 0, _superseded(image_id, generation), folder(image_id).is_dir())
-    old = _superseded(image_id, generation) if thoroughly else ()
-    return FilesSeen(status.st_size, status.st_blocks * _ST_BLOCK_BYTES, old, anything=True)
+        return None
+    sealed = not status.st_mode & _ANY_WRITE
+    return LayerSeen(size, status.st_blocks * _ST_BLOCK_BYTES, sealed)
 
 
-def create_head(image_id: str, generation: int, size_bytes: int) -> None:
+def room() -> Room:
+    """Of the disk that holds the images."""
+    status = os.statvfs(settings.IMAGES_PATH)
+    block = status.f_frsize
+    return Room(block * status.f_blocks, block * status.f_bavail, settings.STORAGE_RESERVE_BYTES)
+
+
+def create_raw(path: str, size_bytes: int) -> None:
     """A hole of that size: made in no time, takes no room. Never touches a file that is there."""
-    folder(image_id).mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(head_path(image_id, generation), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         os.truncate(descriptor, size_bytes)
     finally:
         os.close(descriptor)
 
 
-def grow_head(image_id: str, generation: int, size_bytes: int) -> None:
+def grow_raw(path: str, size_bytes: int) -> None:
     """A longer file; it is never made shorter."""
-    path = head_path(image_id, generation)
-    if path.stat().st_size < size_bytes:
+    if Path(path).stat().st_size < size_bytes:
         os.truncate(path, size_bytes)
 
 
-def remove_head(image_id: str, generation: int) -> None:
-    """The file of one content."""
-    head_path(image_id, generation).unlink(missing_ok=True)
+def remove(path: str) -> None:
+    """One layer's file."""
+    Path(path).unlink(missing_ok=True)
 
 
-def remove_files(image_id: str) -> None:
+def remove_folder(image_id: str) -> None:
     """All of an image."""
     if folder(image_id).is_dir():
         shutil.rmtree(folder(image_id))
 
 
-def _superseded(image_id: str, generation: int) -> tuple[int, ...]:
-    try:
-        names = [entry.name for entry in folder(image_id).iterdir()]
-    except OSError:
-        return ()
-    found = (int(match[1]) for name in names if (match := _HEAD.fullmatch(name)))
-    return tuple(sorted(number for number in found if number < generation))
+def _virtual_size(path: str) -> int:
+    """0 for what is no qcow2 file."""
+    with open(path, "rb") as file:  # noqa: PTH123  # a thousand of them each second
+        header = file.read(_QCOW2_SIZE.stop)
+    return int.from_bytes(header[_QCOW2_SIZE], "big") if header.startswith(_QCOW2_MAGIC) else 0

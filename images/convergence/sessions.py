@@ -8,9 +8,9 @@ from ipaddress import ip_address
 from django.db.models import Q
 from django.utils import timezone
 
-from images.convergence.facts import Desired
-from images.convergence.plan import is_ours
-from images.models import Session, StorageNode
+from images.convergence.doors import image_of, is_ours
+from images.convergence.facts import Desired, Observed
+from images.models import Layer, Session, StorageNode
 from images.ports import Login, ServerView, Target
 
 Key = tuple[str, str]  # target name, handle
@@ -20,7 +20,7 @@ def record_sessions(node: StorageNode, desired: Desired, server: ServerView) -> 
     """Open the sessions that are new and close those that are gone; a quiet round costs one query."""
     now = timezone.now()
     seen = {(target.iqn, handle(server, login)): login for target, login in logins(desired, server)}
-    known = {want.iqn: want.image_id for want in desired.images}
+    known = {want.image_id for want in desired.images}
     here = Q(image__node=node) | Q(image=None)
     rows = Session.objects.filter(here, ended_at=None).values_list("iqn", "handle", "id")
     open_rows: dict[Key, int] = {(iqn, number): pk for iqn, number, pk in rows}
@@ -28,13 +28,23 @@ def record_sessions(node: StorageNode, desired: Desired, server: ServerView) -> 
         Session.objects.filter(pk__in=gone).update(ended_at=now)
     new = [
         Session(
-            iqn=iqn, handle=number, image_id=known.get(iqn), started_at=now,
+            iqn=iqn, handle=number, image_id=image_id if image_id in known else None, started_at=now,
             initiator_name=login.initiator_name[:223], address=address(login),
         )
         for (iqn, number), login in seen.items() if (iqn, number) not in open_rows
+        for image_id in [image_of(desired, iqn)]
     ]  # fmt: skip
     if new:
         Session.objects.bulk_create(new, ignore_conflicts=True)
+
+
+def record_use(desired: Desired, observed: Observed) -> None:
+    """Layers that a machine may have written to from now on; a quiet round costs nothing."""
+    busy = [target for target in observed.targets.values() if target.logins and is_ours(desired, target)]
+    tops = {path for target in busy for path in observed.top_of(target)}
+    new = [layer.pk for path in tops if (layer := desired.by_path.get(path)) and not layer.used]
+    if new:
+        Layer.objects.filter(pk__in=new, used_at=None).update(used_at=timezone.now())
 
 
 def logins(desired: Desired, server: ServerView) -> Iterator[tuple[Target, Login]]:

@@ -26,7 +26,7 @@ QUIET_ROUNDS = 20
 def make_rows(count: int) -> None:
     """That many images, each with its device."""
     from devices.models import Device
-    from images.models import Export, Image, StorageNode
+    from images.models import Export, Image, Layer, StorageNode
     from tests.images.tgtd import PORTAL_ADDRESS
 
     node = StorageNode.objects.create(name="local", portal_address=PORTAL_ADDRESS)
@@ -35,6 +35,9 @@ def make_rows(count: int) -> None:
     images = Image.objects.bulk_create(
         Image(id=f"disk{number}", name=f"Disk {number}", size_bytes=SIZE_BYTES, device_type="x64", node=node)
         for number in range(count)
+    )
+    Layer.objects.bulk_create(
+        Layer(image=image, number=1, format="raw", size_bytes=SIZE_BYTES) for image in images
     )
     Export.objects.bulk_create(
         Export(image=image, device=device, chap_username=f"{image.id}.abcdef", chap_secret="s" * 16)
@@ -75,16 +78,18 @@ def measure(count: int) -> str:
     """The row of the table."""
     from images.convergence.round import converge_node
     from images.models import Export, StorageNode
+    from images.qemu import QemuLayerStore
     from tests.images.tgtd import Namespace, Tgtd
 
     make_rows(count)
     namespace = Namespace()
     tgtd = Tgtd(namespace)
+    store = QemuLayerStore(tgtd.folder / "layers")
     try:
         node = StorageNode.objects.get()
 
         def work() -> None:
-            converge_node(node, tgtd.server)
+            converge_node(node, tgtd.server, store)
 
         first = seconds(work)
         assert Export.objects.filter(observed_state="ready").count() == count

@@ -15,6 +15,7 @@ from tests.conftest import Api
 from tests.contract_api.answers import ask, complaint, differences
 from tests.contract_api.conftest import MAC, SPARE, log_in, rows
 from tests.contract_api.promises import IMAGE, IMAGE_STATES, STORAGE
+from tests.images.fake_layers import FakeLayerStore
 from tests.images.fakes import FakeTargetServer
 
 PATH = "/api/v1/images"
@@ -24,9 +25,9 @@ BYTES = "application/octet-stream"
 
 
 @pytest.fixture
-def converge(node: StorageNode) -> Callable[[], None]:
-    server = FakeTargetServer()
-    return lambda: converge_node(node, server)
+def converge(node: StorageNode, tmp_path: Path) -> Callable[[], None]:
+    server, store = FakeTargetServer(), FakeLayerStore(tmp_path / "layers")
+    return lambda: converge_node(node, server, store)
 
 
 def send(api: Api, data: bytes, content_range: str = "", query: str = "") -> Any:

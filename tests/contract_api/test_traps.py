@@ -28,6 +28,7 @@ from netboot_site.errors import ConflictError, OrchestratorError, UnavailableErr
 from tests.conftest import Api
 from tests.contract_api.answers import complaint
 from tests.contract_api.conftest import MAC, SPARE, STRANGER, log_in, rows
+from tests.images.fake_layers import FakeLayerStore
 from tests.images.fakes import FakeTargetServer
 
 ASK = f"/boot/script?mac={MAC}&arch=x86_64&platform=efi"
@@ -92,12 +93,13 @@ def test_a_disk_taken_from_one_device_is_told_to_the_next_alone(api: Api, ready:
 
 @pytest.mark.parametrize("gone", ["disk1", "disk10"])
 def test_deleting_one_disk_leaves_its_namesake_though_the_server_counts_anew(
-    api: Api, house: Export, node: StorageNode, images_path: Path, gone: str
+    api: Api, house: Export, node: StorageNode, images_path: Path, tmp_path: Path, gone: str
 ) -> None:
-    server, (kept,) = FakeTargetServer(), {"disk1", "disk10"} - {gone}
+    server, store = FakeTargetServer(), FakeLayerStore(tmp_path / "layers")
+    (kept,) = {"disk1", "disk10"} - {gone}
     Image.objects.update(state="creating")
     api.put("/api/v1/images/disk1/unassign")
-    converge_node(node, server)
+    converge_node(node, server, store)
     with (images_path / kept / "head-1.raw").open("r+b") as disk:
         disk.write(b"mine")
     stale = server.named(f"{settings.IQN_PREFIX}:{gone}").tid
@@ -105,8 +107,8 @@ def test_deleting_one_disk_leaves_its_namesake_though_the_server_counts_anew(
     survivor = server.named(f"{settings.IQN_PREFIX}:{kept}")
     server.restart()
     server.create_target(stale, survivor.iqn)  # the number of the deleted disk is now the other's
-    converge_node(node, server)
-    converge_node(node, server)
+    converge_node(node, server, store)
+    converge_node(node, server, store)
     assert {target.iqn for target in server.observe().targets} == {survivor.iqn}
     with (images_path / kept / "head-1.raw").open("rb") as disk:
         assert disk.read(4) == b"mine"

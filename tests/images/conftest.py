@@ -14,6 +14,7 @@ from images import services
 from images.convergence.round import converge_node
 from images.models import Export, Image, StorageNode
 from netboot_site.formats import GIB
+from tests.images.fake_layers import FakeLayerStore
 from tests.images.fakes import FakeTargetServer
 from tests.images.rows import publish, settle
 from tests.images.tgtd import PORTAL_ADDRESS, Initiator, Namespace
@@ -82,9 +83,14 @@ def server() -> FakeTargetServer:
 
 
 @pytest.fixture
-def converge(node: StorageNode, server: FakeTargetServer) -> Callable[[], None]:
-    """One round against the fake."""
-    return lambda: converge_node(node, server)
+def store(tmp_path: Path) -> FakeLayerStore:
+    return FakeLayerStore(tmp_path / "layers")
+
+
+@pytest.fixture
+def converge(node: StorageNode, server: FakeTargetServer, store: FakeLayerStore) -> Callable[[], None]:
+    """One round against the fakes."""
+    return lambda: converge_node(node, server, store)
 
 
 @pytest.fixture

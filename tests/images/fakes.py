@@ -54,10 +54,10 @@ class FakeTargetServer:
             raise ConflictError("this target already exists")
         self._targets[tid] = Target(tid, iqn)
 
-    def delete_target(self, tid: int) -> None:
+    def delete_target(self, tid: int, *, force: bool = False) -> None:
         target = self._target(tid)
-        self.calls.append(f"no target {target.iqn}")
-        if target.logins:
+        self.calls.append(f"{'by force ' if force else ''}no target {target.iqn}")
+        if target.logins and not force:
             raise TargetInUseError("The disk is in use.")
         del self._targets[tid]
 

@@ -17,6 +17,7 @@ from images.convergence.round import converge_node
 from images.models import Export, Image, ImageState, Session, StorageNode
 from images.tasks import converge as converge_task
 from netboot_site.models import Heartbeat
+from tests.images.fake_layers import FakeLayerStore
 from tests.images.fakes import BrokenTargetServer, FakeTargetServer
 
 PREFIX = "iqn.2026-02.local.netboot"
@@ -214,9 +215,9 @@ def test_one_images_trouble_does_not_stop_the_others(
 
 
 def test_without_its_server_a_node_says_so_and_still_makes_files(
-    export: Export, node: StorageNode, images_path: Path
+    export: Export, node: StorageNode, images_path: Path, store: FakeLayerStore
 ) -> None:
-    converge_node(node, BrokenTargetServer())
+    converge_node(node, BrokenTargetServer(), store)
     assert (images_path / "disk1/head-1.raw").exists()
     assert export_state() == ("pending", "The iSCSI target server does not answer.")
     node.refresh_from_db()
@@ -228,12 +229,16 @@ def test_without_its_server_a_node_says_so_and_still_makes_files(
 
 
 def test_a_server_that_went_away_keeps_sessions_open_until_it_is_back(
-    export: Export, node: StorageNode, converge: Callable[[], None], server: FakeTargetServer
+    export: Export,
+    node: StorageNode,
+    converge: Callable[[], None],
+    server: FakeTargetServer,
+    store: FakeLayerStore,
 ) -> None:
     converge()
     server.log_in(IQN, export.initiator_name)
     converge()
-    converge_node(node, BrokenTargetServer())
+    converge_node(node, BrokenTargetServer(), store)
     assert services.in_use(image=export.image), (
         "its guest may be writing into the page cache of a hung server"
     )
@@ -255,11 +260,11 @@ def test_a_portal_that_cannot_be_had_is_the_nodes_error(
 
 
 def test_a_moved_node_gets_its_new_portal_and_loses_the_old_one(
-    export: Export, converge: Callable[[], None], server: FakeTargetServer
+    export: Export, converge: Callable[[], None], server: FakeTargetServer, store: FakeLayerStore
 ) -> None:
     converge()
     services.register_node(name="local", portal_address="10.77.0.2", portal_port=3261)
-    converge_node(StorageNode.objects.get(), server)
+    converge_node(StorageNode.objects.get(), server, store)
     assert server.observe().portals == ("10.77.0.2:3261",)
 
 
@@ -281,7 +286,7 @@ def test_a_deleted_image_in_use_waits_and_says_for_whom(
 
 
 def test_a_change_made_while_a_round_runs_is_not_overwritten(
-    make_image: Callable[..., Image], node: StorageNode, server: FakeTargetServer
+    make_image: Callable[..., Image], node: StorageNode, server: FakeTargetServer, store: FakeLayerStore
 ) -> None:
     image = make_image()
 
@@ -289,7 +294,7 @@ def test_a_change_made_while_a_round_runs_is_not_overwritten(
         def set_ready(self, *, ready: bool) -> None:
             Image.objects.update(state=ImageState.DELETING)
 
-    converge_node(node, Meanwhile())
+    converge_node(node, Meanwhile(), store)
     image.refresh_from_db()
     assert image.state == ImageState.DELETING
 
@@ -311,8 +316,8 @@ def test_a_quiet_round_costs_the_same_for_one_disk_and_for_thirty(
     server.calls.clear()
     with CaptureQueriesContext(connection) as queries:
         converge()
-    # images, sessions, node, and the heartbeat's savepoint, look, update, savepoint
-    assert len(queries) == 7, [query["sql"] for query in queries]
+    # images, layers, exports, sessions, node, and the heartbeat's savepoint, look, update, savepoint
+    assert len(queries) == 9, [query["sql"] for query in queries]
     assert server.calls == []
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -13,60 +13,91 @@ from images.convergence.actions import (
     BindAccount,
     CreateAccount,
     CreateDisk,
-    CreateHead,
+    CreateRaw,
     CreateTarget,
     DeleteAccount,
     DeletePortal,
     DeleteTarget,
     DescribeDisk,
-    GrowHead,
-    RemoveFiles,
-    RemoveHead,
+    GrowRaw,
+    RemoveFile,
+    RemoveFolder,
     SetReady,
 )
-from images.convergence.facts import Access, Desired, FilesSeen, Observed, Wanted
-from images.convergence.plan import plan, tid_for
-from images.models import ImageState
-from images.ports import Login, Lun, ServerView, Target
+from images.convergence.doors import tid_for
+from images.convergence.facts import Access, Desired, Door, LayerSeen, Observed, Wanted, WantedLayer
+from images.convergence.plan import plan
+from images.models import ImageState, LayerState
+from images.ports import Disk, Login, Lun, ServerView, Target
 
 PREFIX = "iqn.2026-02.local.netboot"
 PORTAL = "10.66.0.1:3260"
 GIB = 1024**3
 ACCESS = Access("lab1-07", f"{PREFIX}:device.525400000007", "disk1.abcdef", "s" * 16)
 OTHER = Access("lab1-08", f"{PREFIX}:device.525400000008", "disk1.fedcba", "t" * 16)
+KEYS = {"disk1": 1, "disk10": 10}
 
 
-def wanted(image_id: str = "disk1", access: Access | None = ACCESS, **changes: object) -> Wanted:
-    made = Wanted(
-        image_id,
-        f"{PREFIX}:{image_id}",
-        ImageState.READY,
-        f"/images/{image_id}/head-1.raw",
-        1,
-        GIB,
-        GIB,
-        access,
-    )
-    return replace(made, **changes)  # type: ignore[arg-type]
+@dataclass(frozen=True)
+class Case:
+    """An image with a raw head, and the door to it."""
+
+    want: Wanted
+    door: Door
+
+    @property
+    def iqn(self) -> str:
+        return self.door.iqn
+
+    @property
+    def disk(self) -> Disk:
+        return self.door.disk(self.door.top.path)
 
 
-def right(want: Wanted, tid: int = 5, **changes: object) -> Target:
+def wanted(
+    image_id: str = "disk1",
+    access: Access | None = ACCESS,
+    *,
+    state: ImageState = ImageState.READY,
+    generation: int = 1,
+    size_bytes: int = GIB,
+    older: tuple[WantedLayer, ...] = (),
+) -> Case:
+    new = state == ImageState.CREATING
+    head = WantedLayer(
+        KEYS.get(image_id, 99), image_id, generation, f"/images/{image_id}/head-{generation}.raw",
+        size_bytes=size_bytes, seen_size_bytes=0 if new else GIB,
+        state=LayerState.CREATING if new else LayerState.READY,
+    )  # fmt: skip
+    door = Door(image_id, image_id, f"{PREFIX}:{image_id}", head, image_id, access=access, export_id=1)
+    return Case(Wanted(image_id, state, generation, size_bytes, head, (*older, head)), door)
+
+
+def right(case: Case, tid: int = 5, **changes: object) -> Target:
     """The target just as it should be."""
-    disk = want.disk
-    lun = Lun(1, want.path, want.size_mb, disk.scsi_id, disk.serial, "rdwr", thin=True)
-    accounts = (want.access.chap_username,) if want.access else ()
-    acl = (want.access.initiator_name,) if want.access else ()
-    return replace(Target(tid, want.iqn, (lun,), (), accounts, acl), **changes)  # type: ignore[arg-type]
+    disk, door = case.disk, case.door
+    lun = Lun(1, disk.path, door.size_mb, disk.scsi_id, disk.serial, "rdwr", thin=True)
+    accounts = (door.access.chap_username,) if door.access else ()
+    acl = (door.access.initiator_name,) if door.access else ()
+    return replace(Target(tid, door.iqn, (lun,), (), accounts, acl), **changes)  # type: ignore[arg-type]
 
 
-def world(*targets: Target, size: int | None = GIB, files: dict[str, FilesSeen] | None = None) -> Observed:
+def world(*targets: Target, size: int | None = GIB, files: dict[int, LayerSeen] | None = None) -> Observed:
     accounts = frozenset(name for target in targets for name in target.accounts)
-    seen = {"disk1": FilesSeen(size, 0, (), anything=size is not None), "disk10": FilesSeen(GIB)}
-    return Observed(ServerView(targets, accounts, (PORTAL,)), files if files is not None else seen)
+    seen = {KEYS["disk10"]: LayerSeen(GIB)} | ({KEYS["disk1"]: LayerSeen(size)} if size is not None else {})
+    folders = frozenset({"disk1"} if size is not None else ())
+    view = ServerView(targets, accounts, (PORTAL,))
+    return Observed(view, files if files is not None else seen, {}, folders)
 
 
-def steps(observed: Observed, *wants: Wanted) -> tuple[object, ...]:
-    return plan(Desired(PREFIX, PORTAL, wants), observed)
+def desired_of(*cases: Case) -> Desired:
+    """Images that are to go have no door."""
+    doors = (case.door for case in cases if case.want.state != ImageState.DELETING)
+    return Desired(PREFIX, PORTAL, tuple(case.want for case in cases), tuple(doors))
+
+
+def steps(observed: Observed, *cases: Case) -> tuple[object, ...]:
+    return plan(desired_of(*cases), observed)
 
 
 STRANGER = Target(
@@ -80,11 +111,11 @@ def test_a_world_that_is_right_is_left_alone() -> None:
 
 
 def test_a_new_image_gets_a_file_and_a_target_that_lets_nobody_in() -> None:
-    want = wanted(access=None, state=ImageState.CREATING, seen_size_bytes=0)
+    want = wanted(access=None, state=ImageState.CREATING)
     tid = tid_for(want.iqn, set())
     assert steps(world(STRANGER, size=None), want) == (
         SetReady(ready=False),
-        CreateHead("disk1", 1, GIB),
+        CreateRaw("disk1", "/images/disk1/head-1.raw", GIB),
         CreateTarget("disk1", tid, want.iqn),
         CreateDisk("disk1", tid, want.disk),
         DescribeDisk("disk1", tid, want.disk),
@@ -199,7 +230,7 @@ def test_an_unassigned_disk_lets_nobody_in_any_more() -> None:
 
 def test_a_deleted_image_goes_target_first_and_not_while_it_is_in_use() -> None:
     want = wanted(access=None, state=ImageState.DELETING)
-    assert steps(world(right(want)), want) == (DeleteTarget("disk1", 5), RemoveFiles("disk1"))
+    assert steps(world(right(want)), want) == (DeleteTarget("disk1", 5), RemoveFolder("disk1", "disk1"))
     assert steps(world(right(want, logins=(Login("1", "x"),))), want) == ()
     assert steps(world(size=None), want) == ()
 
@@ -207,9 +238,7 @@ def test_a_deleted_image_goes_target_first_and_not_while_it_is_in_use() -> None:
 @pytest.mark.parametrize("state", [ImageState.READY, ImageState.FAILED, ImageState.IMPORTING])
 def test_a_lost_file_is_never_replaced_by_an_empty_disk(state: ImageState) -> None:
     want = wanted(state=state)
-    assert steps(world(right(want), size=None), want) == (
-        DeleteTarget("disk1", 5), DeleteAccount("disk1", "disk1.abcdef"),
-    )  # fmt: skip
+    assert steps(world(right(want), size=None), want) == (DeleteTarget("disk1", 5),)
     assert steps(world(right(want, logins=(Login("1", ACCESS.initiator_name),)), size=None), want) == ()
 
 
@@ -222,17 +251,25 @@ def test_a_file_that_shrank_or_is_another_one_is_not_touched(size: int) -> None:
 def test_a_disk_that_is_to_be_larger_grows_and_is_exported_anew() -> None:
     want = wanted(size_bytes=2 * GIB)
     done = steps(world(right(wanted())), want)
-    assert done[:2] == (GrowHead("disk1", 1, 2 * GIB), DeleteTarget("disk1", 5))
+    assert done[:2] == (DeleteTarget("disk1", 5), GrowRaw("disk1", "/images/disk1/head-1.raw", 2 * GIB))
     busy = right(wanted(), logins=(Login("1", ACCESS.initiator_name),))
-    assert steps(world(busy), want) == (GrowHead("disk1", 1, 2 * GIB),)
+    assert steps(world(busy), want) == (GrowRaw("disk1", "/images/disk1/head-1.raw", 2 * GIB),)
 
 
 def test_an_older_content_goes_when_nothing_serves_it_any_more() -> None:
-    want = wanted(generation=2, path="/images/disk1/head-2.raw")
-    seen = {"disk1": FilesSeen(GIB, 0, (1,), anything=True)}
+    old = replace(wanted().door.top, pk=2, state=LayerState.DELETING)
+    case = wanted(generation=2, older=(old,))
+    seen = {1: LayerSeen(GIB), 2: LayerSeen(GIB)}
     served = right(wanted(), logins=(Login("1", ACCESS.initiator_name),))
-    assert steps(world(served, files=seen), want) == ()
-    assert steps(world(right(want), files=seen), want) == (RemoveHead("disk1", 1),)
+    assert steps(world(served, files=seen), case) == ()
+    assert steps(world(right(case), files=seen), case) == (RemoveFile("disk1", old.path),)
+
+
+def test_a_frozen_layer_that_is_no_head_any_more_is_never_removed() -> None:
+    old = replace(wanted().door.top, pk=2, frozen=True)
+    case = wanted(generation=2, older=(old,))
+    seen = {1: LayerSeen(GIB), 2: LayerSeen(GIB, sealed=True)}
+    assert steps(world(right(case), files=seen), case) == ()
 
 
 def test_targets_of_ours_without_an_image_go_and_those_in_use_stay() -> None:
@@ -254,8 +291,8 @@ def test_leftover_accounts_go_and_those_of_others_stay() -> None:
 
 
 def test_without_a_server_files_are_still_made() -> None:
-    want = wanted(state=ImageState.CREATING, seen_size_bytes=0)
-    assert steps(Observed(None, {}), want) == (CreateHead("disk1", 1, GIB),)
+    want = wanted(state=ImageState.CREATING)
+    assert steps(Observed(None, {}), want) == (CreateRaw("disk1", "/images/disk1/head-1.raw", GIB),)
 
 
 def test_a_server_left_offline_by_a_killed_worker_becomes_ready() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,12 @@ from hypothesis import strategies as st
 from images.convergence import files
 from images.convergence.actions import Action
 from images.convergence.apply import apply
-from images.convergence.facts import Access, Desired, Observed, Wanted
+from images.convergence.facts import Access, Desired, Door, LayerSeen, Observed, Wanted, WantedLayer
 from images.convergence.plan import plan
-from images.models import ImageState
+from images.convergence.round import PASSES
+from images.models import ImageState, LayerState
 from images.ports import Disk, Login, Lun, ServerView, Target
+from tests.images.fake_layers import FakeLayerStore
 from tests.images.fakes import FakeTargetServer
 
 PREFIX = "iqn.2026-02.local.netboot"
@@ -29,21 +32,25 @@ IDS = ("disk1", "disk10", "disk2")
 NAMES = tuple(f"{PREFIX}:device.52540000000{number}" for number in range(3))
 
 
+@dataclass(frozen=True)
+class Case:
+    """An image with a raw head, and who has it."""
+
+    image_id: str
+    state: ImageState
+    access: Access | None
+
+
 @st.composite
-def wanted_images(draw: st.DrawFn) -> list[Wanted]:
+def wanted_images(draw: st.DrawFn) -> list[Case]:
     """Images with devices; no device and no account stands twice, as the database holds it."""
     found = []
     numbers = draw(st.permutations(range(3)))
     for image_id, number in zip(draw(st.lists(st.sampled_from(IDS), unique=True)), numbers, strict=False):
         access = Access(f"lab-{number}", NAMES[number], f"{image_id}.{number:06x}", "s" * 16)
         state = draw(st.sampled_from([ImageState.CREATING, ImageState.READY, ImageState.DELETING]))
-        found.append(
-            Wanted(
-                image_id, f"{PREFIX}:{image_id}", state, "", 1, SIZE,
-                SIZE if state == ImageState.READY else 0,
-                access if state != ImageState.DELETING and draw(st.booleans()) else None,
-            )
-        )  # fmt: skip
+        has = state != ImageState.DELETING and draw(st.booleans())
+        found.append(Case(image_id, state, access if has else None))
     return found
 
 
@@ -72,34 +79,53 @@ def wild_targets(draw: st.DrawFn) -> list[Target]:
 
 
 class World:
-    """Desired rows, a server and a folder."""
+    """Desired rows, a server, a store and a folder."""
 
-    def __init__(self, wants: list[Wanted], targets: list[Target], folder: Path) -> None:
-        self.server, self.wants = FakeTargetServer(), []
-        for want in wants:
-            path = files.head_path(want.image_id, 1)
-            if want.state != ImageState.CREATING:
-                files.create_head(want.image_id, 1, SIZE)
-            self.wants.append(replace(want, path=str(path)))
+    def __init__(self, cases: list[Case], targets: list[Target], folder: Path) -> None:
+        self.server, self.store = FakeTargetServer(), FakeLayerStore(folder / ".layers")
+        made = [self.make(number, case) for number, case in enumerate(cases, 1)]
         for target in targets:
             luns = tuple(replace(lun, path=str(files.head_path(lun.path[1:], 1))) for lun in target.luns)
             self.server.put(replace(target, luns=luns))
             self.server.secrets.update(dict.fromkeys(target.accounts, "s" * 16))
-        self.desired = Desired(PREFIX, PORTAL, tuple(self.wants))
+        doors = (door for want, door in made if want.state != ImageState.DELETING)
+        self.desired = Desired(PREFIX, PORTAL, tuple(want for want, _ in made), tuple(doors))
+
+    def make(self, pk: int, case: Case) -> tuple[Wanted, Door]:
+        image_id, path, new = case.image_id, str(files.head_path(case.image_id, 1)), case.state == "creating"
+        if not new:
+            files.create_raw(path, SIZE)
+        state, seen = (LayerState.CREATING, 0) if new else (LayerState.READY, SIZE)
+        head = WantedLayer(
+            pk, image_id, 1, path, size_bytes=SIZE, state=state, seen_size_bytes=seen
+        )  # fmt: skip
+        door = Door(image_id, image_id, f"{PREFIX}:{image_id}", head, image_id, access=case.access)
+        return Wanted(image_id, case.state, 1, SIZE, head, (head,)), door
 
     def observe(self) -> Observed:
-        seen = {want.image_id: files.look(want.image_id, 1, thoroughly=True) for want in self.wants}
-        return Observed(self.server.observe(), seen)
+        layers = self.desired.layers.values()
+        seen = {layer.pk: found for layer in layers if (found := look(layer))}
+        folders = frozenset(w.image_id for w in self.desired.images if files.folder(w.image_id).exists())
+        return Observed(self.server.observe(), seen, self.store.observe(), folders)
 
     def plan(self) -> tuple[Action, ...]:
         return plan(self.desired, self.observe())
 
+    def apply(self, actions: Iterable[Action]) -> Mapping[str, str]:
+        return apply(actions, self.server, self.store)
+
     def converge(self) -> None:
-        apply(self.plan(), self.server)
+        """As many passes as a round has."""
+        for _ in range(PASSES):
+            self.apply(self.plan())
 
 
-def make(wants: list[Wanted], targets: list[Target], folder: str) -> World:
-    return World(wants, targets, Path(folder))
+def look(layer: WantedLayer) -> LayerSeen | None:
+    return files.look(layer.path, raw=layer.is_raw)
+
+
+def make(cases: list[Case], targets: list[Target], folder: str) -> World:
+    return World(cases, targets, Path(folder))
 
 
 def untouchable(view: ServerView) -> dict[str, Target]:
@@ -110,18 +136,17 @@ def untouchable(view: ServerView) -> dict[str, Target]:
 
 @given(wanted_images(), wild_targets())
 @hypothesis_settings(max_examples=150, deadline=None)
-def test_what_was_applied_needs_nothing_more(wants: list[Wanted], targets: list[Target]) -> None:
+def test_what_was_applied_needs_nothing_more(wants: list[Case], targets: list[Target]) -> None:
     with tempfile.TemporaryDirectory() as folder, override_settings(IMAGES_PATH=Path(folder)):
         world = make(wants, targets, folder)
-        assert apply(world.plan(), world.server) == {}
+        for _ in range(PASSES):
+            assert world.apply(world.plan()) == {}
         assert world.plan() == ()
 
 
 @given(wanted_images(), wild_targets())
 @hypothesis_settings(max_examples=150, deadline=None)
-def test_nothing_of_others_and_nothing_in_use_is_torn_down(
-    wants: list[Wanted], targets: list[Target]
-) -> None:
+def test_nothing_of_others_and_nothing_in_use_is_torn_down(wants: list[Case], targets: list[Target]) -> None:
     with tempfile.TemporaryDirectory() as folder, override_settings(IMAGES_PATH=Path(folder)):
         world = make(wants, targets, folder)
         before = untouchable(world.server.observe())
@@ -142,14 +167,14 @@ def test_nothing_of_others_and_nothing_in_use_is_torn_down(
 @given(wanted_images(), wild_targets())
 @hypothesis_settings(max_examples=60, deadline=None)
 def test_a_worker_killed_between_any_two_steps_leaves_what_the_next_one_mends(
-    wants: list[Wanted], targets: list[Target]
+    wants: list[Case], targets: list[Target]
 ) -> None:
     lengths = itertools.count()
     for length in lengths:
         with tempfile.TemporaryDirectory() as folder, override_settings(IMAGES_PATH=Path(folder)):
             world = make(wants, targets, folder)
             actions = world.plan()
-            apply(actions[:length], world.server)
+            world.apply(actions[:length])
             world.converge()
             assert world.plan() == ()
             assert world.server.observe().ready
@@ -159,21 +184,24 @@ def test_a_worker_killed_between_any_two_steps_leaves_what_the_next_one_mends(
 
 @given(wanted_images(), wild_targets())
 @hypothesis_settings(max_examples=60, deadline=None)
-def test_a_guest_whose_disk_is_being_made_waits_outside(wants: list[Wanted], targets: list[Target]) -> None:
+def test_a_guest_whose_disk_is_being_made_waits_outside(wants: list[Case], targets: list[Target]) -> None:
     """At no moment may a name come in without an account to prove it, on a target that we made."""
     with tempfile.TemporaryDirectory() as folder, override_settings(IMAGES_PATH=Path(folder)):
         world = make(wants, [], folder)
         for action in world.plan():
-            apply([action], world.server)
+            world.apply([action])
             for target in world.server.observe().targets:
                 assert target.accounts or not target.acl, target
 
 
+def door(image_id: str) -> Door:
+    return Door(image_id, image_id, "", WantedLayer(1, image_id, 1, "/x"), image_id)
+
+
 def test_a_disk_is_what_its_image_says() -> None:
-    want = Wanted("disk1", f"{PREFIX}:disk1", ImageState.READY, "/x", 1, SIZE)
-    assert want.disk == Disk("/x", "NETBOOT", "disk1", "disk1", "disk1")
+    assert door("disk1").disk("/x") == Disk("/x", "NETBOOT", "disk1", "disk1", "disk1")
 
 
 @pytest.mark.parametrize("image_id", ["disk1", "a" * 63])
 def test_the_product_is_no_longer_than_scsi_allows(image_id: str) -> None:
-    assert len(Wanted(image_id, "", ImageState.READY, "/x", 1, SIZE).disk.product_id) <= 16
+    assert len(door(image_id).disk("/x").product_id) <= 16

@@ -12,13 +12,14 @@ import pytest
 
 from devices.models import Device
 from images import services
+from images.convergence.actions import DeleteTarget
 from images.convergence.apply import apply
-from images.convergence.facts import Observed
 from images.convergence.load import load_desired, observe
 from images.convergence.plan import plan
 from images.convergence.round import converge_node
-from images.models import Export, Image, Session, StorageNode
+from images.models import Export, Image, Layer, Session, StorageNode
 from images.ports import Target
+from tests.images.fake_layers import FakeLayerStore
 from tests.images.tgtd import PORTAL, Initiator, Tgtd, wait_until
 
 pytestmark = [pytest.mark.real_tgtd, pytest.mark.django_db(transaction=True)]
@@ -32,10 +33,10 @@ def export(make_image: Callable[..., Image], make_device: Callable[..., Device])
 
 
 @pytest.fixture
-def rounds(node: StorageNode, tgtd: Tgtd, export: Export) -> Callable[[], None]:
+def rounds(node: StorageNode, tgtd: Tgtd, export: Export, store: FakeLayerStore) -> Callable[[], None]:
     """The converger, after it has made all of `export` once."""
-    converge_node(node, tgtd.server)
-    return lambda: converge_node(node, tgtd.server)
+    converge_node(node, tgtd.server, store)
+    return lambda: converge_node(node, tgtd.server, store)
 
 
 def target(tgtd: Tgtd, name: str = "disk1") -> Target:
@@ -48,19 +49,23 @@ def is_ready(export: Export) -> bool:
 
 
 def test_twenty_disks_are_back_within_ten_seconds_of_a_killed_tgtd(
-    node: StorageNode, tgtd: Tgtd, make_image: Callable[..., Image], make_device: Callable[..., Device]
+    node: StorageNode,
+    tgtd: Tgtd,
+    make_image: Callable[..., Image],
+    make_device: Callable[..., Device],
+    store: FakeLayerStore,
 ) -> None:
     for number in range(20):
         image = make_image(f"disk{number}", MIB)
         services.assign_image(image=image, device=make_device(number))
-    converge_node(node, tgtd.server)
+    converge_node(node, tgtd.server, store)
     before = tgtd.server.observe().targets
     tgtd.kill()
-    converge_node(node, tgtd.server)
+    converge_node(node, tgtd.server, store)
     assert not Export.objects.filter(observed_state="ready").exists()
     start = time.monotonic()
     tgtd.start()
-    converge_node(node, tgtd.server)
+    converge_node(node, tgtd.server, store)
     assert Export.objects.filter(observed_state="ready").count() == 20
     assert time.monotonic() - start < 10
     assert sorted(tgtd.server.observe().targets, key=lambda t: t.iqn) == sorted(before, key=lambda t: t.iqn)
@@ -143,12 +148,14 @@ def test_a_number_that_now_belongs_to_another_disk_harms_neither(
     assert is_ready(export)
 
 
-def test_a_wildcard_portal_is_closed(node: StorageNode, tgtd: Tgtd, export: Export) -> None:
+def test_a_wildcard_portal_is_closed(
+    node: StorageNode, tgtd: Tgtd, export: Export, store: FakeLayerStore
+) -> None:
     tgtd.kill()
     tgtd.portal = "192.0.2.1:3260"  # not an address of this host: tgtd listens on all of them instead
     tgtd.start()
     assert set(tgtd.server.observe().portals) == {"0.0.0.0:3260", "[::]:3260"}
-    converge_node(node, tgtd.server)
+    converge_node(node, tgtd.server, store)
     assert tgtd.server.observe().portals == (PORTAL,)
     assert is_ready(export)
     listens = subprocess.run(
@@ -207,33 +214,37 @@ def test_a_disk_in_use_keeps_its_size_until_its_device_logs_out(
 
 def test_a_login_between_look_and_change_is_safe(
     node: StorageNode, tgtd: Tgtd, export: Export, rounds: Callable[[], None],
-    initiator: Callable[[Export], Initiator],
+    initiator: Callable[[Export], Initiator], store: FakeLayerStore,
 ) -> None:  # fmt: skip
     """tgtd itself refuses to delete a target in use: the plan that knew of no login does no harm."""
     desired = load_desired(node)
-    observed, _ = observe(desired, tgtd.server)
-    larger = tuple(replace(want, size_bytes=128 * MIB) for want in desired.images)
-    actions = plan(replace(desired, images=larger), Observed(observed.server, observed.files))
+    observed, _ = observe(desired, tgtd.server, store)
+    larger = [replace(door, top=replace(door.top, size_bytes=128 * MIB)) for door in desired.doors]
+    actions = plan(replace(desired, doors=tuple(larger)), observed)
+    assert any(isinstance(step, DeleteTarget) for step in actions)
     with initiator(export).logged_in():
         before = target(tgtd)
-        assert apply(actions, tgtd.server) == {}
+        assert apply(actions, tgtd.server, store) == {}
         assert target(tgtd) == before
 
 
 def test_a_worker_killed_after_any_step_leaves_what_the_next_round_mends(
-    node: StorageNode, tgtd: Tgtd, export: Export, initiator: Callable[[Export], Initiator]
-) -> None:
+    node: StorageNode, tgtd: Tgtd, export: Export, initiator: Callable[[Export], Initiator],
+    store: FakeLayerStore, images_path: Path,
+) -> None:  # fmt: skip
+    images_path.mkdir()
     desired = load_desired(node)
-    total = len(plan(desired, observe(desired, tgtd.server)[0]))
+    total = len(plan(desired, observe(desired, tgtd.server, store)[0]))
     assert total >= 9
     for length in range(total + 1):
         tgtd.kill()
         tgtd.start()
-        for head in Path(desired.images[0].path).parent.glob("*"):
+        for head in (images_path / "disk1").glob("*"):
             head.unlink()
         Image.objects.update(state="creating", observed_size_bytes=None)
+        Layer.objects.update(state="creating")
         fresh = load_desired(node)
-        apply(plan(fresh, observe(fresh, tgtd.server)[0])[:length], tgtd.server)
-        converge_node(node, tgtd.server)
+        apply(plan(fresh, observe(fresh, tgtd.server, store)[0])[:length], tgtd.server, store)
+        converge_node(node, tgtd.server, store)
         assert is_ready(export), f"after {length} steps"
         assert initiator(export).inquire().returncode == 0, f"after {length} steps"

@@ -1,1 +1,0 @@
-"""Foreign disks on their way in: formats told by their first bytes, unpacked while they come."""
