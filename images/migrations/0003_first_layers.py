@@ -10,7 +10,9 @@ def add_first_layers(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> Non
     images, layers = apps.get_model("images", "Image"), apps.get_model("images", "Layer")
     for image in images.objects.iterator():
         images.objects.filter(pk=image.pk).update(last_layer_number=image.generation)
-        state = "ready" if image.state in {"ready", "importing"} else "creating"
+        # A file that was seen and is lost stays lost: only one that never was may be made.
+        missing = image.observed_size_bytes is None and image.state in {"creating", "failed"}
+        state = "creating" if missing else "ready"
         layers.objects.create(
             image=image, number=image.generation, format="raw", size_bytes=image.size_bytes, state=state
         )

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from devices.models import Device
-from images import services
-from images.models import Export, Image
+from images import lineage, services
+from images.models import Export, Image, Version
 from netboot_site.errors import ConflictError
 from netboot_site.formats import GIB
 from tests.conftest import Api
 from tests.images.fakes import FakeTargetServer
+from tests.images.rows import layer_of, log_in, publish
 
 IQN = "iqn.2026-02.local.netboot:disk1"
 
@@ -67,3 +68,31 @@ def test_only_larger_will_do(api: Api, export: Export, size_gb: float, status: i
 def test_growth_beyond_the_room_that_is_left_is_refused(export: Export) -> None:
     with pytest.raises(ConflictError, match="do not fit"):
         services.resize_image(image=export.image, size_bytes=15 * 1024 * GIB)
+
+
+def test_a_head_over_a_version_grows_and_the_version_stays(
+    api: Api, published: Image, make_device: Callable[..., Device]
+) -> None:
+    overlay = services.assign_image(image=published, device=make_device(1), mode="overlay")
+    answer = api.post("/api/v1/images/disk1/resize", {"size_gb": 3})
+    assert (answer.status_code, answer.json()["size_gb"]) == (200, 3)
+    head = lineage.head_of(Image.objects.get())
+    assert (head.size_bytes, head.format) == (3 * GIB, "qcow2")
+    version = Version.objects.get()
+    assert (version.size_bytes, version.layer.size_bytes, layer_of(overlay).size_bytes) == (GIB, GIB, GIB)
+    assert publish(Image.objects.get()).size_bytes == 3 * GIB
+
+
+def test_while_its_device_is_logged_in_the_answer_says_that_it_is_not_done_yet(
+    api: Api, published: Image, make_device: Callable[..., Device]
+) -> None:
+    log_in(services.assign_image(image=published, device=make_device(1)))
+    assert api.post("/api/v1/images/disk1/resize", {"size_gb": 2}).status_code == 202
+    assert Image.objects.get().size_bytes == 2 * GIB
+
+
+@pytest.mark.parametrize("state", ["importing", "failed", "deleting"])
+def test_only_a_whole_disk_grows(api: Api, published: Image, state: str) -> None:
+    Image.objects.update(state=state)
+    assert api.post("/api/v1/images/disk1/resize", {"size_gb": 2}).status_code == 409
+    assert lineage.head_of(Image.objects.get()).size_bytes == GIB
