@@ -76,6 +76,6 @@ def promote(request: HttpRequest, image_id: str, channel: str, version: NumberWa
 
 @router.delete("/images/{image_id}/channels/{channel}", response={204: None})
 def close_channel(request: HttpRequest, image_id: str, channel: str) -> Status[None]:
-    """Let a channel name no version any more; devices that follow it wait at their next boot."""
+    """Let a channel name no version any more; devices that follow it stay on the version they have."""
     services.close_channel(image=services.get_image(image_id=image_id), channel=channel)
     return Status(204, None)

@@ -122,7 +122,7 @@ def reset_disk(*, device: Device) -> Export:
     export = _overlay_of(device)
     refuse_while_export_in_use(export)
     check_room(export.image.node)
-    lineage.refresh(export, _version_to_boot(export), forget=True)
+    lineage.refresh(export, _version_to_reset_to(export), forget=True)
     nudge(export.image.node)
     return export
 
@@ -261,6 +261,13 @@ def _version_to_boot(export: Export) -> Version:
             f"promote one first."
         )
     raise ConflictError(f"The image {export.image_id!r} has no version yet; publish one first.")
+
+
+def _version_to_reset_to(export: Export) -> Version:
+    """The one to boot next; where its channel names none, the one that it stands on."""
+    followed = lineage.version_for(export.image, export.device, export.follows, export.version)
+    present = export.layer.base_version if export.layer else None
+    return followed or present or _version_to_boot(export)
 
 
 def _overlay_of(device: Device) -> Export:

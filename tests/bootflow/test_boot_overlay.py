@@ -254,12 +254,12 @@ def test_a_paused_disk_waits_and_says_why(fetch: Callable[..., str], give: Calla
 
 
 @pytest.mark.parametrize("persistence", ["keep", "reset"])
-def test_a_channel_that_names_no_version_is_told_as_the_reason(
+def test_what_stands_in_the_way_of_its_disk_is_told_as_the_reason(
     fetch: Callable[..., str], give: Callable[..., Export], persistence: str
 ) -> None:
     export = give(persistence=persistence)
     write(layer_of(export))
-    trouble = "The channel production names no version."
+    trouble = "waiting for pc-08 to log out"
     Export.objects.update(observed_state=ExportState.WAITING, last_error=trouble)
     assert f"Disk lab: {trouble}" in fetch(ASK)
     assert "sanboot iscsi" not in fetch(AGAIN)

@@ -41,6 +41,13 @@ def test_it_stands_on_the_version_that_it_follows_then_and_keeps_nothing_aside(
     assert (shown["version"], shown["kept"], shown["stale"]) == (2, [], False)
 
 
+def test_where_its_channel_names_no_version_it_stays_on_its_own(api: Api, overlay: Export) -> None:
+    publish(overlay.image)
+    Export.objects.update(follows="production")
+    answer = api.post(f"{PATH}/reset")
+    assert (answer.status_code, answer.json()["version"]) == (200, 1)
+
+
 def test_not_while_its_device_uses_it(api: Api, overlay: Export) -> None:
     log_in(overlay)
     old = write(layer_of(overlay))
