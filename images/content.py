@@ -1,17 +1,18 @@
-"""Takes a disk's bytes over HTTP straight into the file that becomes its next head.
+"""Takes a disk over HTTP: a raw one straight into the file that becomes the next head, an archive unpacked.
 
-The old content stays whole until the new one is: bytes go to `head-<n+1>.raw.part`, are brought to the disk,
-the file is renamed, and one row says which head counts. Wherever that is cut off, one whole disk is there.
+The old content stays whole until the new one is: bytes go into a part file, are brought to the disk, the file
+is renamed, and one row says which head counts. Wherever that is cut off, one whole disk is there. What needs
+all of its bytes before it can be read (pieces of an archive, qcow2...) is kept and handed to a job.
 """
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -19,18 +20,21 @@ from django.conf import settings
 from django.http import UnreadablePostError
 
 from images import services
-from images.convergence import files
 from images.convergence.uploads import upload_lock
+from images.importing import arrival, containers
+from images.importing.formats import LOOK_BYTES, RAW, is_container, is_stream, recognise
+from images.importing.limits import Budget, check_fits
+from images.importing.unpacking import Unpacker
 from images.models import Image, ImageState
-from images.pieces import LONGEST_MAGIC, Piece, check_raw, parse_piece, parse_sha256
+from images.pieces import Piece, parse_piece, parse_sha256
 from images.sparse import PIECE_BYTES, PartFile
-from images.tgt import local_server
 from netboot_site.errors import ConflictError, UnavailableError, ValidationError
 from netboot_site.formats import GIB
 from netboot_site.locks import advisory_lock
 
 REPORT_PERIOD_SECONDS = 0.5
 CREATION_TIMEOUT_SECONDS = 10.0
+HANDOVER_TIMEOUT_SECONDS = 2.0
 
 
 class Stream(Protocol):
@@ -41,23 +45,40 @@ class Stream(Protocol):
 
 
 def receive(*, image_id: str, stream: Stream, content_length: str, content_range: str, sha256: str) -> Image:
-    """Take one piece of a raw disk, or all of it. Raises ConflictError, ValidationError, NotFoundError."""
+    """Take one piece of a disk, or all of it. Raises ConflictError, ValidationError, NotFoundError."""
     piece, digest = parse_piece(content_length, content_range), parse_sha256(sha256)
-    services.check_size(size_bytes=piece.total)
+    _check_total(piece)
     image = services.get_image(image_id=image_id)
-    with advisory_lock(upload_lock(image.pk)) as held:
-        if not held:
-            raise ConflictError(f"Another upload to the image {image.pk!r} is running.")
-        image = _when_made(image)
-        _refuse_while_in_use(image)
+    with _alone(image):
+        image.refresh_from_db()
+        image = when_made(image)
+        arrival.refuse_while_in_use(image)
         _check_position(image, piece)
-        _check_room(piece)
-        _take(image, piece, _with_raw_start(stream, piece), digest)
+        check_fits(piece.total - piece.start, Path(settings.IMAGES_PATH))
+        first = _beginning(stream, piece)
+        body = _body(first, stream)
+        kind = recognise(first) if piece.start == 0 else RAW
+        if piece.is_whole and is_stream(kind):
+            _unpack(image, piece, kind, body, digest)
+        else:
+            _take(image, piece, body, digest)
     image.refresh_from_db()
     return image
 
 
-def _when_made(image: Image) -> Image:
+@contextmanager
+def _alone(image: Image) -> Iterator[None]:
+    """Hold the upload's lock. Who resumes at once may be quicker than our notice of the cut."""
+    end = time.monotonic() + HANDOVER_TIMEOUT_SECONDS
+    with ExitStack() as stack:
+        while not stack.enter_context(advisory_lock(upload_lock(image.pk))):
+            if time.monotonic() >= end:
+                raise ConflictError(f"Another upload to the image {image.pk!r} is running.")
+            time.sleep(0.1)
+        yield
+
+
+def when_made(image: Image) -> Image:
     """An image that was asked for a moment ago gets its file before its content."""
     end = time.monotonic() + CREATION_TIMEOUT_SECONDS
     while image.state == ImageState.CREATING and time.monotonic() < end:
@@ -68,28 +89,17 @@ def _when_made(image: Image) -> Image:
     return image
 
 
-def _refuse_while_in_use(image: Image) -> None:
-    """By the rows, and by the target server itself, since a login of this second is in no row yet."""
-    if services.in_use(image=image) or _logged_in_now(image.iqn):
-        raise ConflictError(f"The image {image.pk!r} is in use; shut its device down first.")
-
-
-def _logged_in_now(iqn: str) -> bool:
-    try:
-        targets = local_server().observe().targets
-    except UnavailableError:
-        return False  # no server, no session
-    return any(target.iqn == iqn and target.logins for target in targets)
-
-
-def _part_path(image: Image) -> Path:
-    return files.folder(image.pk) / "upload.part"
+def _check_total(piece: Piece) -> None:
+    services.check_size(size_bytes=piece.total)
+    if piece.total > settings.IMPORT_MAX_BYTES:
+        limit = settings.IMPORT_MAX_BYTES / GIB
+        raise ValidationError(f"An upload has at most {limit:.2f} GiB (IMPORT_MAX_BYTES).")
 
 
 def _check_position(image: Image, piece: Piece) -> None:
     """Raises ConflictError for a piece that does not go on where we stand; byte 0 always begins anew."""
     received = image.upload_received_bytes or 0
-    known = image.upload_total_bytes == piece.total and _part_path(image).is_file()
+    known = image.upload_total_bytes == piece.total and arrival.upload_path(image).is_file()
     if piece.start and (not known or piece.start != received):
         raise ConflictError(
             f"{received if known else 0} bytes of this upload have been received (received_bytes); "
@@ -97,65 +107,116 @@ def _check_position(image: Image, piece: Piece) -> None:
         )
 
 
-def _check_room(piece: Piece) -> None:
-    """Before the first byte, since a full disk would stop every other image too."""
-    room = os.statvfs(settings.IMAGES_PATH)
-    free = room.f_bavail * room.f_frsize
-    if piece.total - piece.start > free:
-        raise ConflictError(
-            f"{(piece.total - piece.start) / GIB:.2f} GiB do not fit: "
-            f"the storage node has {free / GIB:.2f} GiB left."
-        )
-
-
-def _with_raw_start(stream: Stream, piece: Piece) -> Iterator[bytes]:
-    """The body in pieces; its beginning is looked at before anything is touched."""
+def _beginning(stream: Stream, piece: Piece) -> bytes:
+    """Of a new upload, enough to tell its format; it is looked at before anything is touched."""
     first = b""
-    if piece.start == 0:
-        while len(first) < min(LONGEST_MAGIC, piece.end) and (more := stream.read(PIECE_BYTES)):
-            first += more
-        check_raw(first)
-    return _pieces(first, stream)
+    while piece.start == 0 and len(first) < min(LOOK_BYTES, piece.end) and (more := stream.read(PIECE_BYTES)):
+        first += more
+    return first
 
 
-def _pieces(first: bytes, stream: Stream) -> Iterator[bytes]:
+def _body(first: bytes, stream: Stream) -> Iterator[bytes]:
     if first:
         yield first
     while data := stream.read(PIECE_BYTES):
         yield data
 
 
-def _take(image: Image, piece: Piece, pieces: Iterator[bytes], wanted_digest: str) -> None:
-    digest = hashlib.sha256() if wanted_digest and piece.is_whole else None
-    with _importing(image, piece) as part, _told_of_disk_errors(part):
-        _write(image, part, pieces, digest)
-        part.flush()
-        if part.position != piece.end:
-            raise ConflictError(
-                f"The connection ended after {part.position} bytes; go on from there with Content-Range."
-            )
-        if not piece.is_last:
-            return
-        if wanted_digest and wanted_digest != (digest.hexdigest() if digest else part.sha256(piece.total)):
+def _unpack(image: Image, piece: Piece, kind: str, body: Iterator[bytes], wanted_digest: str) -> None:
+    """All of an archive, unpacked while it comes."""
+    digest = hashlib.sha256() if wanted_digest else None
+    path = arrival.import_path(image)
+    with _importing(image, piece) as upload, _opened(path, 0) as part, _told_of_disk_errors(part):
+        try:
+            with Unpacker(kind, part, Budget(path.parent)) as unpacker:
+                _feed(image, unpacker, body, digest)
+                if unpacker.taken_bytes != piece.total:
+                    upload.kept_bytes = 0
+                    raise ConflictError(
+                        f"The connection ended after {unpacker.taken_bytes} bytes; send all of it again, "
+                        f"or in pieces with Content-Range."
+                    )
+                unpacker.finish()
+            if digest is not None and digest.hexdigest() != wanted_digest:
+                raise _wrong_digest()
+            part.flush()
+            Image.objects.filter(pk=image.pk).update(upload_received_bytes=piece.total)
+            arrival.make_head(image, part, part.position)
+        finally:
             part.discard()
-            raise ValidationError(
-                "The bytes received do not have this SHA-256; the old content is untouched."
-            )
-        _publish(image, part, piece.total)
 
 
-def _write(image: Image, part: PartFile, pieces: Iterator[bytes], digest: hashlib._Hash | None) -> None:
+def _feed(image: Image, unpacker: Unpacker, body: Iterator[bytes], digest: hashlib._Hash | None) -> None:
+    reported = time.monotonic()
+    with suppress(UnreadablePostError):
+        for data in body:
+            unpacker.feed(data)
+            if digest is not None:
+                digest.update(data)
+            if time.monotonic() - reported >= REPORT_PERIOD_SECONDS:
+                Image.objects.filter(pk=image.pk).update(upload_received_bytes=unpacker.taken_bytes)
+                reported = time.monotonic()
+
+
+def _take(image: Image, piece: Piece, body: Iterator[bytes], wanted_digest: str) -> None:
+    """Bytes as they are: a raw disk's, or of what is read when all of it is there."""
+    digest = hashlib.sha256() if wanted_digest and piece.is_whole else None
+    path, rows = arrival.upload_path(image), Image.objects.filter(pk=image.pk)
+    with _importing(image, piece) as upload, _opened(path, piece.start) as part, _told_of_disk_errors(part):
+        try:
+            _write(image, part, body, digest)
+            part.flush()
+            rows.update(upload_received_bytes=part.durable)
+            if part.position != piece.end:
+                raise ConflictError(
+                    f"The connection ended after {part.position} bytes; go on from there with Content-Range."
+                )
+            if piece.is_last:
+                _check_digest(part, piece.total, wanted_digest, digest)
+                _arrive(image, part, piece.total)
+        finally:
+            # Whoever tries again has at least one byte to send.
+            upload.kept_bytes = min(part.durable, piece.total - 1) if part.durable else None
+
+
+def _write(image: Image, part: PartFile, body: Iterator[bytes], digest: hashlib._Hash | None) -> None:
     """Write what comes until it ends or the client goes away, and tell at times how far it is."""
     reported = time.monotonic()
     with suppress(UnreadablePostError):
-        for data in pieces:
+        for data in body:
             part.write(data)
             if digest is not None:
                 digest.update(data)
             if time.monotonic() - reported >= REPORT_PERIOD_SECONDS:
                 part.flush_behind()
+                check_fits(1, part.path.parent)
                 Image.objects.filter(pk=image.pk).update(upload_received_bytes=part.durable)
                 reported = time.monotonic()
+
+
+def _check_digest(part: PartFile, total: int, wanted: str, digest: hashlib._Hash | None) -> None:
+    if wanted and wanted != (digest.hexdigest() if digest else part.sha256(total)):
+        part.discard()
+        raise _wrong_digest()
+
+
+def _arrive(image: Image, part: PartFile, total: int) -> None:
+    """All of it is there: a raw disk becomes the head, anything else is handed to a job."""
+    try:
+        kind = recognise(part.first(LOOK_BYTES))
+        if is_container(kind):
+            containers.check(part.path, kind)
+    except ValidationError:
+        part.discard()
+        raise
+    if kind == RAW:
+        arrival.make_head(image, part, total)
+    else:
+        services.request_conversion(image=image, details={"source": "upload"})
+
+
+def _wrong_digest() -> ValidationError:
+    return ValidationError("The bytes received do not have this SHA-256; the old content is untouched.")
 
 
 @contextmanager
@@ -176,39 +237,19 @@ def _opened(path: Path, position: int) -> PartFile:
         raise UnavailableError("This process cannot write to the storage node's image folder.") from error
 
 
+@dataclass(slots=True)
+class _Upload:
+    """How many bytes of it outlive this request, if whoever sends it may go on."""
+
+    kept_bytes: int | None = None
+
+
 @contextmanager
-def _importing(image: Image, piece: Piece) -> Iterator[PartFile]:
+def _importing(image: Image, piece: Piece) -> Iterator[_Upload]:
     """The image says `importing` meanwhile; however it ends, the row then tells where to resume."""
-    rows = Image.objects.filter(pk=image.pk)
-    with _opened(_part_path(image), piece.start) as part:
-        rows.update(
-            state=ImageState.IMPORTING,
-            upload_received_bytes=piece.start,
-            upload_total_bytes=piece.total,
-        )
-        try:
-            yield part
-        finally:
-            rows.update(upload_received_bytes=part.durable)
-            rows.filter(state=ImageState.IMPORTING).update(state=ImageState.READY)
-
-
-def _publish(image: Image, part: PartFile, total: int) -> None:
-    """The part becomes the head: file first, row last."""
-    _refuse_while_in_use(image)
-    size_bytes = max(image.size_bytes, services.check_size(size_bytes=total))
-    part.extend(size_bytes)
-    number = services.take_layer_number(image=image)
-    head = files.head_path(image.pk, number)
-    part.path.rename(head)
-    _sync_folder(head.parent)
-    services.replace_content(image=image, number=number, size_bytes=size_bytes)
-
-
-def _sync_folder(folder: Path) -> None:
-    """A renamed file's new name is on the disk only when its folder is (fsync(2))."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    services.begin_upload(image=image, received_bytes=piece.start, total_bytes=piece.total)
+    upload = _Upload()
     try:
-        os.fsync(descriptor)
+        yield upload
     finally:
-        os.close(descriptor)
+        services.end_upload(image=image, kept_bytes=upload.kept_bytes)

@@ -1,4 +1,4 @@
-"""What an upload says of itself: which bytes of how many, of which format, with which digest. Pure."""
+"""What an upload says of itself: which bytes of how many, with which digest. Pure."""
 
 from __future__ import annotations
 
@@ -10,22 +10,6 @@ from netboot_site.errors import ValidationError
 _RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")  # RFC 9110, section 14.4
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-# First bytes of what is no raw disk, by the formats' own specifications.
-FORMATS = {
-    b"QFI\xfb": "qcow2",
-    b"KDMV": "vmdk",
-    b"COWD": "vmdk",
-    b"# Disk DescriptorFile": "vmdk",
-    b"vhdxfile": "vhdx",
-    b"conectix": "vhd",
-    b"<<< ": "vdi",
-    b"\xfd7zXZ\x00": "xz",
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"BZh": "bzip2",
-    b"PK\x03\x04": "zip",
-}
-LONGEST_MAGIC = max(map(len, FORMATS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +55,3 @@ def parse_sha256(text: str) -> str:
     if digest and not _SHA256.fullmatch(digest):
         raise ValidationError("sha256 has 64 hexadecimal digits.")
     return digest
-
-
-def check_raw(first_bytes: bytes) -> None:
-    """Raises ValidationError for a format that is no raw disk."""
-    for magic, name in FORMATS.items():
-        if first_bytes.startswith(magic):
-            raise ValidationError(
-                f"This is a {name} file. Only raw disks can be uploaded now; a later version imports {name}."
-            )

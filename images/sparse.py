@@ -15,7 +15,7 @@ PIECE_BYTES = 1024 * 1024
 _ZEROS = bytes(BLOCK_BYTES)
 
 
-def data_runs(data: bytes) -> Iterator[tuple[int, int]]:
+def data_runs(data: bytes | bytearray) -> Iterator[tuple[int, int]]:
     """The stretches `[start, end)` of whole blocks that are not all zeros."""
     start = None
     for at in range(0, len(data), BLOCK_BYTES):
@@ -37,6 +37,7 @@ class PartFile:
         """Go on at `position`; what an earlier try left after it is cut off, or it would fill holes."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.path, self.position, self.durable = path, position, position
+        self.stored = 0  # bytes that took room; holes are free
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         os.ftruncate(self._descriptor, position)
         self._flusher = ThreadPoolExecutor(1, thread_name_prefix="flush")
@@ -51,14 +52,19 @@ class PartFile:
         self._flusher.shutdown()
         os.close(self._descriptor)
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | bytearray) -> None:
         """Append."""
         view = memoryview(data)
         for start, end in data_runs(data):
+            self.stored += end - start
             at = start
             while at < end:
                 at += os.pwrite(self._descriptor, view[at:end], self.position + at)
         self.position += len(data)
+
+    def skip(self, size_bytes: int) -> None:
+        """Append zeros, which stay a hole."""
+        self.position += size_bytes
 
     def flush_behind(self) -> None:
         """Bring to the disk what is written so far, while more is being written."""
@@ -79,6 +85,10 @@ class PartFile:
         """Its final size; the rest is a hole."""
         os.ftruncate(self._descriptor, size_bytes)
         os.fsync(self._descriptor)
+
+    def first(self, size_bytes: int) -> bytes:
+        """Its beginning, read back."""
+        return os.pread(self._descriptor, size_bytes, 0)
 
     def sha256(self, size_bytes: int) -> str:
         """Of its first bytes, read back."""

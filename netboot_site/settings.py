@@ -57,6 +57,7 @@ TFTP_PATH = DATA_PATH / "tftp"
 BOOT_FILES_PATH = DATA_PATH / "boot"  # served by nginx below /boot/files/
 DNSMASQ_PATH = DATA_PATH / "dnsmasq"
 LOGS_PATH = DATA_PATH / "logs"
+IMPORT_PATH = DATA_PATH / "import"  # the storage user's: disks that a person put there to be imported
 POSTGRES_SOCKET_PATH = RUN_PATH / "postgres"
 REDIS_SOCKET_PATH = RUN_PATH / "redis" / "redis.sock"
 LAYERS_RUN_PATH = RUN_PATH / "layers"  # a folder for each layer that is being served
@@ -88,6 +89,11 @@ STORAGE_ONLY = env.bool("STORAGE_ONLY", default=False)
 ISCSI_PORT = env.int("ISCSI_PORT", default=3260)  # RFC 7143, 2.2: the registered one
 # With less room than this on a storage node nothing new is started there; below half of it overlays pause.
 STORAGE_RESERVE_BYTES = env.int("STORAGE_RESERVE_BYTES", default=1024**3)
+IMPORT_MAX_BYTES = env.int("IMPORT_MAX_BYTES", default=16 * 1024**4)  # ext4's largest file
+# Bytes that take room on the disk for each byte of an archive; holes are free.
+IMPORT_MAX_RATIO = env.int("IMPORT_MAX_RATIO", default=200)
+# Whether a URL may lead to this host itself: for a mirror on the same machine.
+IMPORT_FROM_LOOPBACK = env.bool("IMPORT_FROM_LOOPBACK", default=False)
 # What /health asks about: the launcher names what it has started (without root there is no dnsmasq).
 EXPECTED_SERVICES = env.list(
     "EXPECTED_SERVICES",

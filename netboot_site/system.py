@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import subprocess  # noqa: TID251
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ DEFAULT_TIMEOUT_SECONDS = 10.0
 Process = subprocess.Popen[bytes]
 # setpriv(1): the kernel sends the signal to the program when its parent dies, and exec keeps that.
 TIED = ["setpriv", "--pdeathsig", "TERM", "--"]
+# prlimit(1): address space, processor seconds, no file written, no core.
+_LIMITED = ["prlimit", f"--as={1024**3}", "--cpu=30", "--fsize=0", "--core=0", "--"]
+_PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}  # messages are read by us
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,3 +106,38 @@ def end(process_id: int) -> None:
     """Ask a process to end; nothing if it has ended already."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(process_id, signal.SIGTERM)
+
+
+def start_filter(argv: Sequence[str], *, stdin: int | None = None) -> Process:
+    """Start a program that turns its standard input into its standard output; it ends when we end.
+
+    It reads from the descriptor `stdin`, or from a pipe of its own. Raises UnavailableError.
+    """
+    try:
+        return subprocess.Popen(
+            TIED + list(argv),
+            stdin=subprocess.PIPE if stdin is None else stdin,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_PLAIN,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise UnavailableError(f"The program {argv[0]} is not installed on this host.") from error
+
+
+def look_with(
+    argv: Sequence[str], *, max_bytes: int, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+) -> bytes:
+    """What a program prints about a file that may be hostile: so many bytes of it, for so long.
+
+    Its memory and its time are limited; whatever goes wrong, the answer is short or empty.
+    """
+    with subprocess.Popen(
+        [*TIED, *_LIMITED, *argv],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_PLAIN,
+    ) as process:  # fmt: skip
+        timer = threading.Timer(timeout_seconds, process.kill)
+        timer.start()
+        try:
+            return process.stdout.read(max_bytes) if process.stdout else b""
+        finally:
+            process.kill()
+            timer.cancel()

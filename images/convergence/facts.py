@@ -79,6 +79,7 @@ class Wanted:
     head: WantedLayer | None = None
     layers: tuple[WantedLayer, ...] = ()
     recorded: Recorded = Recorded()
+    import_error: str = ""  # why its last import failed
 
     @property
     def seen_size_bytes(self) -> int:

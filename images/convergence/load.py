@@ -34,7 +34,7 @@ from netboot_site.formats import mac_hex
 # Used bytes are written once in so many seconds; files are looked for in each round.
 THOROUGH_PERIOD_SECONDS = 10
 _IMAGE_COLUMNS = (
-    "id", "state", "generation", "size_bytes", "observed_size_bytes",
+    "id", "state", "generation", "size_bytes", "observed_size_bytes", "import_error",
     "last_error", "observed_generation", "observed_used_bytes",
 )  # fmt: skip
 _LAYER_COLUMNS = (
@@ -84,10 +84,19 @@ def _layer(
 
 
 def _wanted(layers: Iterable[WantedLayer], image_id: str, state: str, *row: Any) -> Wanted:
-    generation, size_bytes, _, *recorded = row
+    generation, size_bytes, _, import_error, *recorded = row
     all_layers = tuple(layers)
     head = next((layer for layer in all_layers if layer.number == generation), None)
-    return Wanted(image_id, ImageState(state), generation, size_bytes, head, all_layers, Recorded(*recorded))
+    return Wanted(
+        image_id,
+        ImageState(state),
+        generation,
+        size_bytes,
+        head,
+        all_layers,
+        Recorded(*recorded),
+        import_error,
+    )
 
 
 def _doors(wanted: tuple[Wanted, ...], exports: Iterable[tuple[Any, ...]]) -> Iterable[Door]:

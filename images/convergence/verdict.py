@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from images.convergence.doors import blocked, fits, image_of, is_dead, is_new, is_sound
-from images.convergence.facts import Desired, Door, Observed, Wanted, WantedLayer
+from images.convergence.facts import Desired, Door, LayerSeen, Observed, Wanted, WantedLayer
 from images.models import ExportState, ImageState, LayerState
 from images.ports import Target
 
@@ -63,7 +63,7 @@ def judge_image(want: Wanted, seen: Seen) -> ImageVerdict:
     size = seen.observed.files.get(want.head.pk) if want.head else None
     ready = _is_served(want, door, seen)
     return ImageVerdict(
-        state, why, used_bytes=used, generation=want.generation if ready else None,
+        state, why or want.import_error, used_bytes=used, generation=want.generation if ready else None,
         size_bytes=max(size.size_bytes if size else 0, want.seen_size_bytes) or None,
     )  # fmt: skip
 
@@ -142,10 +142,15 @@ def _state(want: Wanted, seen: Seen, error: str) -> ImageState:
         return want.state
     found = seen.observed.files.get(want.head.pk) if want.head else None
     if want.head is not None and is_sound(want.head, found):
-        return ImageState.READY
+        return ImageState.FAILED if want.import_error and _is_empty(want.head, found) else ImageState.READY
     if want.head is not None and is_new(want.head, found):
         return ImageState.FAILED if error and want.state == ImageState.CREATING else want.state
     return ImageState.FAILED
+
+
+def _is_empty(head: WantedLayer, found: LayerSeen | None) -> bool:
+    """With nothing in its disk, an image whose import failed has nothing to give."""
+    return head.is_raw and found is not None and not found.used_bytes
 
 
 def _damage(want: Wanted, seen: Seen) -> str:

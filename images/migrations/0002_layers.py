@@ -46,6 +46,12 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='image',
+            name='import_error',
+            field=models.TextField(blank=True, default='', editable=False),
+            preserve_default=False,
+        ),
+        migrations.AddField(
+            model_name='image',
             name='last_layer_number',
             field=models.PositiveIntegerField(default=1, editable=False),
         ),

@@ -46,6 +46,8 @@ class Image(models.Model):
     contents = models.JSONField(
         default=dict, editable=False, help_text="Partitions, file systems, operating system: images/contents."
     )
+    # Convergence shows it in last_error until an import succeeds.
+    import_error = models.TextField(blank=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -20,6 +20,7 @@ from images.services.images import (
     resize_image,
     take_layer_number,
 )
+from images.services.imports import begin_upload, end_import, end_upload, request_conversion, request_import
 from images.services.jobs import cancel_job, get_job
 from images.services.nodes import check_room, content_url, find_node, register_node, remove_orphans
 from images.services.squash import complete_squash, request_squash
@@ -37,6 +38,7 @@ from images.services.versions import (
 __all__ = [
     "FITTING_IMAGES",
     "assign_image",
+    "begin_upload",
     "cancel_job",
     "check_room",
     "check_size",
@@ -48,6 +50,8 @@ __all__ = [
     "delete_image",
     "delete_version",
     "discard_kept",
+    "end_import",
+    "end_upload",
     "find_node",
     "get_disk",
     "get_image",
@@ -63,6 +67,8 @@ __all__ = [
     "register_node",
     "remove_orphans",
     "replace_content",
+    "request_conversion",
+    "request_import",
     "request_squash",
     "reset_disk",
     "resize_image",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -124,7 +125,9 @@ def take_layer_number(*, image: Image) -> int:
 
 
 @transaction.atomic
-def replace_content(*, image: Image, number: int, size_bytes: int) -> None:
+def replace_content(
+    *, image: Image, number: int, size_bytes: int, contents: dict[str, Any] | None = None
+) -> None:
     """Let a new raw head count, whose file is on the disk already under a number that was taken for it.
 
     Raises ConflictError if the image was changed meanwhile.
@@ -137,7 +140,8 @@ def replace_content(*, image: Image, number: int, size_bytes: int) -> None:
         size_bytes=max(row.size_bytes, size_bytes),
     )  # fmt: skip
     lineage.replace_head(row, head)
-    row.state, row.last_error = ImageState.READY, ""
+    row.state, row.last_error, row.import_error = ImageState.READY, "", ""
+    row.contents = contents or {}
     row.upload_received_bytes = row.upload_total_bytes
     row.save()
     nudge(row.node)

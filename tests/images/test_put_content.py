@@ -131,9 +131,10 @@ def test_a_wrong_sha256_leaves_the_old_content(
 @pytest.mark.parametrize(
     ("start", "name"),
     [(b"QFI\xfb", "qcow2"), (b"KDMV", "vmdk"), (b"vhdxfile", "vhdx"), (b"\xfd7zXZ\x00", "xz"),
-     (b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip")],
+     (b"\x1f\x8b", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"), (b"PK\x03\x04", "zip"), (b"BZh9", "bzip2"),
+     (b"7z\xbc\xaf\x27\x1c", "7z"), (bytes(257) + b"ustar", "tar")],
 )  # fmt: skip
-def test_other_formats_are_named_and_refused(
+def test_what_cannot_be_read_is_named_and_refused(
     image: Image, put: Callable[..., HttpResponse], start: bytes, name: str, images_path: Path
 ) -> None:
     answer = put(start + bytes(4096))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from images.pieces import Piece, check_raw, parse_piece, parse_sha256
+from images.pieces import Piece, parse_piece, parse_sha256
 from images.sparse import BLOCK_BYTES, PartFile, data_runs
 from netboot_site.errors import ValidationError
 
@@ -89,8 +89,3 @@ def test_a_digest_of_another_kind_is_refused(text: str) -> None:
 def test_a_digest_may_be_written_large_or_left_out() -> None:
     assert parse_sha256("A" * 64) == "a" * 64
     assert parse_sha256("") == ""
-
-
-@pytest.mark.parametrize("start", [b"\xeb\x63\x90GRUB", bytes(512), b"\xfa\xb8\x00\x10", b"EFI PART", b"QF"])
-def test_the_first_bytes_of_a_raw_disk_pass(start: bytes) -> None:
-    check_raw(start)

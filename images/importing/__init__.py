@@ -1,0 +1,1 @@
+"""Foreign disks on their way in: formats told by their first bytes, unpacked while they come."""

@@ -1,0 +1,72 @@
+"""The last steps of every import: a part file that is whole becomes the image's head."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from django.conf import settings
+
+from images import services
+from images.contents import inspect
+from images.models import Image, LayerFormat, layer_file_name
+from images.sparse import PartFile
+from images.tgt import local_server
+from netboot_site.errors import ConflictError, UnavailableError
+
+
+def folder_of(image: Image) -> Path:
+    """Where an image's files are."""
+    return Path(settings.IMAGES_PATH) / image.pk
+
+
+def upload_path(image: Image) -> Path:
+    """What was uploaded: a raw disk on its way to be the head, or a file that is to be converted."""
+    return folder_of(image) / "upload.part"
+
+
+def import_path(image: Image) -> Path:
+    """A disk that is being made out of something else."""
+    return folder_of(image) / "import.part"
+
+
+def remove_parts(image: Image) -> None:
+    """What an import that has ended leaves behind."""
+    upload_path(image).unlink(missing_ok=True)
+    import_path(image).unlink(missing_ok=True)
+
+
+def refuse_while_in_use(image: Image) -> None:
+    """By the rows, and by the target server itself, since a login of this second is in no row yet."""
+    if services.in_use(image=image) or _logged_in_now(image.iqn):
+        raise ConflictError(f"The image {image.pk!r} is in use; shut its device down first.")
+
+
+def _logged_in_now(iqn: str) -> bool:
+    try:
+        targets = local_server().observe().targets
+    except UnavailableError:
+        return False  # no server, no session
+    return any(target.iqn == iqn and target.logins for target in targets)
+
+
+def make_head(image: Image, part: PartFile, size_bytes: int) -> None:
+    """The part becomes the head: its bytes first, then its name, then the row that makes it count."""
+    size_bytes = max(image.size_bytes, services.check_size(size_bytes=size_bytes))
+    part.extend(size_bytes)
+    contents = inspect(part.path)
+    refuse_while_in_use(image)
+    number = services.take_layer_number(image=image)
+    head = Path(settings.IMAGES_PATH) / layer_file_name(image.pk, number, LayerFormat.RAW)
+    part.path.rename(head)
+    _sync_folder(head.parent)
+    services.replace_content(image=image, number=number, size_bytes=size_bytes, contents=contents)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A renamed file's new name is on the disk only when its folder is (fsync(2))."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
