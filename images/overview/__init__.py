@@ -1,6 +1,7 @@
 """What pages read of images and disks; each function is a fixed number of queries, whatever the rows."""
 
 from images.overview.disks import Disk, disk_of, disks_of
+from images.overview.jobs import ended_jobs, jobs_of, unfinished_jobs
 from images.overview.lists import (
     free_images,
     open_sessions_of,
@@ -17,11 +18,14 @@ __all__ = [
     "VersionRow",
     "disk_of",
     "disks_of",
+    "ended_jobs",
     "free_images",
     "head_of",
+    "jobs_of",
     "open_sessions_of",
     "past_sessions_of",
     "search_images",
     "storage_totals",
+    "unfinished_jobs",
     "versions_of",
 ]

@@ -8,21 +8,31 @@ from django.views.decorators.http import require_POST
 from devices.services import get_device
 from images.forms import AssignForm, ResizeForm
 from images.models import ExportMode, Image
-from images.services import assign_image, delete_image, resize_image, unassign_image
-from images.views.images import assign_form, detail_page, find_image
-from netboot_site.pages import REFUSED, attempt, attempt_and_return, saved
+from images.services import assign_image, delete_image, head_in_use, resize_image, unassign_image
+from images.views.images import find_image
+from netboot_site.pages import Question, ask, attempt_and_return, posted
 from netboot_site.roles import operator_required
+from netboot_site.templatetags.ui import size
+
+VERSIONS_OFFERED = 100
 
 
 @operator_required
-@require_POST
 def assign(request: HttpRequest, image_id: str) -> HttpResponse:
     """Give it to a device."""
     image = find_image(image_id)
-    form = assign_form(image, request.POST)
-    if form.is_valid() and attempt(form, lambda: _assign(image, form), field="device"):
-        return saved(request, to=f"/images/{image.id}/", done=f"{image.name} is assigned.")
-    return detail_page(request, find_image(image_id), status=REFUSED, assign_form=form)
+    numbers = list(image.versions.values_list("number", flat=True)[:VERSIONS_OFFERED])
+    form = AssignForm(posted(request), device_type=image.device_type, numbers=numbers)
+    question = Question(
+        f"Assign {image.name}",
+        "As an overlay each device gets a private layer over a version, and many can have the image. "
+        "The disk itself goes to one device, which alone writes it.",
+        "Assign", "link", back=_back(image),
+    )  # fmt: skip
+    return ask(
+        request, question, form, lambda: _assign(image, form), to=_back(image)[0],
+        done=f"{image.name} is assigned.",
+    )  # fmt: skip
 
 
 def _assign(image: Image, form: AssignForm) -> None:
@@ -45,18 +55,21 @@ def unassign(request: HttpRequest, image_id: str) -> HttpResponse:
 
 
 @operator_required
-@require_POST
 def resize(request: HttpRequest, image_id: str) -> HttpResponse:
     """Make it larger."""
     image = find_image(image_id)
-    form = ResizeForm(request.POST)
-    if form.is_valid() and attempt(
-        form, lambda: resize_image(image=image, size_bytes=form.size_bytes()), field="size_gb"
-    ):
-        return saved(
-            request, to=f"/images/{image.id}/", done="The disk grows; its device sees that when it boots."
-        )
-    return detail_page(request, find_image(image_id), status=REFUSED, resize_form=form)
+    form = ResizeForm(posted(request))
+    when = "it sees the new size at its next boot" if head_in_use(image=image) else "there is room at once"
+    question = Question(
+        f"Grow {image.name}",
+        f"The disk has {size(image.size_bytes)} now and can only grow: {when}. Versions keep their size; "
+        f"the next one has the new size, and so have the disks that stand on it.",
+        "Grow", "arrows-maximize", back=_back(image),
+    )  # fmt: skip
+    return ask(
+        request, question, form, lambda: resize_image(image=image, size_bytes=form.size_bytes()),
+        to=_back(image)[0], done="The disk grows; a device that runs on it sees that at its next boot.",
+    )  # fmt: skip
 
 
 @operator_required
@@ -68,3 +81,7 @@ def delete(request: HttpRequest, image_id: str) -> HttpResponse:
         request, lambda: delete_image(image=image), to="/images/", refused=f"/images/{image.id}/",
         done=f"{image.name} is being deleted.",
     )  # fmt: skip
+
+
+def _back(image: Image) -> tuple[str, str]:
+    return f"/images/{image.id}/", image.name

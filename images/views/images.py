@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.conf import settings
-from django.forms import Form
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.safestring import SafeString
 
-from images.forms import AssignForm, ImageForm, ResizeForm
+from images.forms import ImageForm
 from images.models import ChannelName, Image, ImageState
 from images.overview import (
+    Disk,
     disks_of,
     head_of,
+    jobs_of,
     open_sessions_of,
     past_sessions_of,
     search_images,
@@ -26,7 +25,6 @@ from netboot_site.pages import REFUSED, asked, attempt, live_answer, live_fragme
 from netboot_site.roles import may_write, require_operator
 
 STATES = [("", "All states"), *ImageState.choices]
-VERSIONS_OFFERED = 100
 
 
 def image_list(request: HttpRequest) -> HttpResponse:
@@ -53,7 +51,11 @@ def _create(form: ImageForm) -> Image:
 
 def image_detail(request: HttpRequest, image_id: str) -> HttpResponse:
     """One image: its state, versions, who has it, who is logged in."""
-    return detail_page(request, find_image(image_id))
+    image = find_image(image_id)
+    context = {
+        "image": image, "live": _fragment(request, image), "content_url": _content_url(request, image),
+    }  # fmt: skip
+    return render(request, "images/detail.html", context)
 
 
 def image_live(request: HttpRequest, image_id: str) -> HttpResponse:
@@ -66,24 +68,6 @@ def find_image(image_id: str) -> Image:
     return get_object_or_404(Image.objects.select_related("node"), pk=image_id)
 
 
-def detail_page(request: HttpRequest, image: Image, *, status: int = 200, **refused: Form) -> HttpResponse:
-    """The page; a form that was refused stands there with its errors and the person's input."""
-    context: dict[str, Any] = {
-        "image": image, "live": _fragment(request, image), "content_url": _content_url(request, image),
-    }  # fmt: skip
-    if may_write(request.user):
-        context["assign_form"] = assign_form(image)
-        context["resize_form"] = ResizeForm()
-        context.update(refused)
-    return render(request, "images/detail.html", context, status=status)
-
-
-def assign_form(image: Image, data: Any = None) -> AssignForm:
-    """Which device gets it, and how."""
-    numbers = image.versions.values_list("number", flat=True)[:VERSIONS_OFFERED]
-    return AssignForm(data, device_type=image.device_type, numbers=list(numbers))
-
-
 def _content_url(request: HttpRequest, image: Image) -> str:
     # Shown to be copied, never followed by us: so the name that the browser used is the right one.
     host = request.META.get("HTTP_HOST") or f"{settings.BOOT_ADDRESS}:{settings.API_PORT}"
@@ -91,14 +75,25 @@ def _content_url(request: HttpRequest, image: Image) -> str:
 
 
 def _fragment(request: HttpRequest, image: Image) -> SafeString:
-    versions, disks = versions_of(image), disks_of(image)
+    versions, disks, jobs = versions_of(image), disks_of(image), jobs_of(image)
     busy = image.state in {ImageState.CREATING, ImageState.IMPORTING, ImageState.DELETING}
     busy = busy or any(row.state == "publishing" for row in versions)
+    busy = busy or any(job.finished_at is None for job in jobs)
     context = {
         "image": image, "versions": versions, "disks": disks, "head": head_of(image),
         "writer": next((disk for disk in disks if not disk.is_overlay), None),
         "channels": ChannelName.choices, "percent": round(100 * progress(image), 1),
         "sessions": open_sessions_of(image), "past": past_sessions_of(image),
-        "may_write": may_write(request.user),
+        "may_write": may_write(request.user), "jobs": jobs, "grows_later": _grows_later(image, disks),
     }  # fmt: skip
     return live_fragment(request, "images/live.html", context, url=f"/images/{image.id}/live/", busy=busy)
+
+
+def _grows_later(image: Image, disks: list[Disk]) -> bool:
+    """Whether a device runs on the head with a smaller size than it shall have."""
+    seen = image.observed_size_bytes
+    return (
+        seen is not None
+        and seen < image.size_bytes
+        and any(not disk.is_overlay and disk.in_use for disk in disks)
+    )

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from django import template
-from django.forms import BoundField, CheckboxInput, Select, Textarea
+from django.forms import BoundField, CheckboxInput, CheckboxSelectMultiple, Select, Textarea
 from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -27,7 +27,8 @@ SPRITE = "vendor/tabler-icons/icons.svg"
 COLOURS = {
     "enrolled": "green", "disabled": "secondary", "discovered": "yellow",
     "ready": "green", "creating": "azure", "importing": "azure", "deleting": "orange", "failed": "red",
-    "pending": "azure", "waiting": "orange",
+    "pending": "azure", "waiting": "orange", "paused": "red",
+    "running": "azure", "done": "green", "cancelled": "secondary",
     "": "blue", "ok": "green", "local": "cyan", "menu": "purple",
     "up": "green", "troubled": "orange", "down": "red", "unknown": "secondary",
 }  # fmt: skip
@@ -62,6 +63,12 @@ def size(count: int | None) -> str:
         value, step = value / 1024, step + 1
     digits = 0 if value >= 100 or value == int(value) else 1
     return f"{value:.{digits}f} {_UNITS[step]}"
+
+
+@register.filter
+def percent(share: float | None) -> float:
+    """A share from 0 to 1 in percent, for a drawing."""
+    return round(100 * (share or 0.0), 1)
 
 
 @register.filter
@@ -117,7 +124,7 @@ def field(bound: BoundField, label: str = "") -> dict[str, object]:
 
 def _classes_of(bound: BoundField) -> str:
     widget = bound.field.widget
-    if isinstance(widget, CheckboxInput):
+    if isinstance(widget, CheckboxInput | CheckboxSelectMultiple):
         return "form-check-input"
     if isinstance(widget, Select):
         return "form-select"

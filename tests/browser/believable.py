@@ -13,6 +13,7 @@ from devices.models import Device, DeviceState, Group
 from images.models import Export, ExportState, Image, ImageState, Layer, LayerFormat, Session, StorageNode
 from netboot_site.formats import GIB
 from netboot_site.models import Heartbeat
+from tests.browser.believable_disks import golden_image
 
 PASSWORD = "correct horse"
 MACHINES = [
@@ -86,9 +87,18 @@ def _images(devices: dict[str, Device], now: datetime) -> None:
     node = StorageNode.objects.create(
         name=settings.STORAGE_NODE, portal_address="10.20.0.1", observed_capacity_bytes=930 * GIB,
         observed_free_bytes=541 * GIB, observed_used_bytes=212 * GIB, observed_at=now + timedelta(minutes=10),
-        observed_target_server="ready",
+        observed_target_server="ready", observed_reserve_bytes=GIB,
+        observed_orphans=[{"name": "old-kiosk/layer-3.qcow2", "bytes": 3 * GIB}],
     )  # fmt: skip
-    for number, (name, device) in enumerate(devices.items()):
+    _own_disks(node, {name: device for name, device in devices.items() if not name.startswith("lab1")}, now)
+    _other_images(node)
+    for image in Image.objects.all():
+        Layer.objects.create(image=image, number=1, format=LayerFormat.RAW, size_bytes=image.size_bytes)
+    golden_image(node, [device for name, device in devices.items() if name.startswith("lab1")], now)
+
+
+def _own_disks(node: StorageNode, devices: dict[str, Device], now: datetime) -> None:
+    for number, (name, device) in enumerate(devices.items(), 6):
         image = Image.objects.create(
             id=f"{name}-disk", name=f"{name} system disk", node=node,
             size_bytes=(32 if number % 3 else 64) * GIB,
@@ -103,30 +113,23 @@ def _images(devices: dict[str, Device], now: datetime) -> None:
         )  # fmt: skip
         if number < 7 or number == 11:
             _session(export, f"10.20.0.{60 + number}", now - timedelta(hours=2, minutes=11 * number))
+
+
+def _other_images(node: StorageNode) -> None:
+    full = "The node's disk was full while the file was made; free some room and delete this image."
     more = [
-        ("debian-12-lab", "Debian 12 for the lab", 32, ImageState.READY, ""),
         ("ubuntu-24-desktop", "Ubuntu 24.04 desktop", 64, ImageState.READY, ""),
         ("windows-11-exam", "Windows 11 for exams", 128, ImageState.IMPORTING, ""),
-        (
-            "old-kiosk",
-            "Old kiosk disk",
-            16,
-            ImageState.FAILED,
-            "The node's disk was full while the file was made; free some room and delete this image.",
-        ),
+        ("old-kiosk", "Old kiosk disk", 16, ImageState.FAILED, full),
     ]
     for key, name, gigabytes, state, trouble in more:
+        importing = state == ImageState.IMPORTING
         Image.objects.create(
             id=key, name=name, size_bytes=gigabytes * GIB, node=node, device_type="x64", state=state,
             last_error=trouble, observed_used_bytes=GIB * 4,
-            **(
-                {"upload_received_bytes": 47 * GIB, "upload_total_bytes": 128 * GIB}
-                if state == ImageState.IMPORTING
-                else {}
-            ),
+            upload_received_bytes=47 * GIB if importing else None,
+            upload_total_bytes=128 * GIB if importing else None,
         )  # fmt: skip
-    for image in Image.objects.all():
-        Layer.objects.create(image=image, number=1, format=LayerFormat.RAW, size_bytes=image.size_bytes)
 
 
 def _session(export: Export, address: str, since: datetime) -> None:

@@ -60,7 +60,7 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "phone": lambda: ("/", PHONE, "light"),
         "devices": lambda: ("/devices/", DESKTOP, "light"),
         "device": lambda: (f"/devices/{mac_of(4)}/", DESKTOP, "light"),
-        "image": lambda: ("/images/lab1-02-disk/", DESKTOP, "light"),
+        "image": lambda: ("/images/debian-12-golden/", DESKTOP, "light"),
         "images": lambda: ("/images/", DESKTOP, "light"),
         "boot": lambda: (f"/boots/{boot.pk}/", DESKTOP, "light"),
         "boots": lambda: ("/boots/", DESKTOP, "light"),

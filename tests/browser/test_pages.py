@@ -167,7 +167,7 @@ def test_pages_work_without_javascript(browser: Browser, base: str, image: Image
 
 
 PATHS = [
-    "/", "/devices/", "/devices/new/", "/images/", "/images/lab1-02-disk/", "/boots/", "/boots/1/",
+    "/", "/devices/", "/devices/new/", "/images/", "/images/debian-12-golden/", "/boots/", "/boots/1/",
     "/kernel-sets/", "/installers/", "/admin/", "/admin/devices/device/", "/docs",
 ]  # fmt: skip
 
