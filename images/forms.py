@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -13,6 +13,7 @@ from images.services import FITTING_IMAGES
 from images.services.versions import COMMENT_LENGTH
 from netboot_site.errors import ValidationError
 from netboot_site.formats import GIB, clean_name
+from netboot_site.templatetags.ui import size
 
 DEVICES_OFFERED = 500
 MODES = [
@@ -86,6 +87,21 @@ class CommentForm(forms.Form):
         required=False, max_length=COMMENT_LENGTH,
         widget=forms.TextInput(attrs={"placeholder": "What is new?", "autocomplete": "off"}),
     )  # fmt: skip
+
+
+class OrphansForm(forms.Form):
+    """Which of the files that belong to nothing are to go."""
+
+    names = forms.MultipleChoiceField(
+        label="Files", widget=forms.CheckboxSelectMultiple,
+        error_messages={"required": "Choose the files that are to go."},
+    )  # fmt: skip
+
+    def __init__(self, *args: Any, orphans: Sequence[Mapping[str, Any]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["names"].choices = [  # type: ignore[attr-defined]
+            (orphan["name"], f"{orphan['name']} ({size(orphan['bytes'])})") for orphan in orphans
+        ]
 
 
 class ResizeForm(forms.Form):

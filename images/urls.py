@@ -2,9 +2,13 @@
 
 from django.urls import path
 
-from images.views import changes, images, versions
+from images.views import changes, images, storage, versions
 
 urlpatterns = [
+    path("storage/", storage.index, name="storage"),
+    path("storage/live/", storage.live, name="storage-live"),
+    path("storage/<slug:node>/orphans/", storage.orphans, name="storage-orphans"),
+    path("jobs/<int:job_id>/cancel/", storage.cancel, name="job-cancel"),
     path("images/", images.image_list, name="image-list"),
     path("images/<slug:image_id>/", images.image_detail, name="image-detail"),
     path("images/<slug:image_id>/live/", images.image_live, name="image-live"),
@@ -24,5 +28,6 @@ urlpatterns = [
         versions.roll_back_to,
         name="version-roll-back",
     ),
+    path("images/<slug:image_id>/versions/<int:number>/squash/", versions.squash, name="version-squash"),
     path("images/<slug:image_id>/versions/<int:number>/delete/", versions.delete, name="version-delete"),
 ]

@@ -1,5 +1,6 @@
 """What pages read of images and disks; each function is a fixed number of queries, whatever the rows."""
 
+from images.overview.contents import Contents, contents_of
 from images.overview.disks import Disk, disk_of, disks_of
 from images.overview.jobs import ended_jobs, jobs_of, unfinished_jobs
 from images.overview.lists import (
@@ -12,10 +13,12 @@ from images.overview.storage import StorageTotals, storage_totals
 from images.overview.versions import Head, VersionRow, head_of, versions_of
 
 __all__ = [
+    "Contents",
     "Disk",
     "Head",
     "StorageTotals",
     "VersionRow",
+    "contents_of",
     "disk_of",
     "disks_of",
     "ended_jobs",

@@ -11,6 +11,7 @@ from images.forms import ImageForm
 from images.models import ChannelName, Image, ImageState
 from images.overview import (
     Disk,
+    contents_of,
     disks_of,
     head_of,
     jobs_of,
@@ -84,7 +85,8 @@ def _fragment(request: HttpRequest, image: Image) -> SafeString:
         "writer": next((disk for disk in disks if not disk.is_overlay), None),
         "channels": ChannelName.choices, "percent": round(100 * progress(image), 1),
         "sessions": open_sessions_of(image), "past": past_sessions_of(image),
-        "may_write": may_write(request.user), "jobs": jobs, "grows_later": _grows_later(image, disks),
+        "may_write": may_write(request.user), "jobs": jobs, "contents": contents_of(image),
+        "grows_later": _grows_later(image, disks),
     }  # fmt: skip
     return live_fragment(request, "images/live.html", context, url=f"/images/{image.id}/live/", busy=busy)
 

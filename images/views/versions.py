@@ -16,6 +16,7 @@ from images.services import (
     delete_version,
     promote,
     publish_version,
+    request_squash,
     roll_back,
 )
 from images.views.images import find_image
@@ -129,6 +130,18 @@ def close(request: HttpRequest, image_id: str, channel: str) -> HttpResponse:
     return attempt_and_return(
         request, lambda: close_channel(image=image, channel=channel), to=_back(image)[0],
         done=f"The channel {channel} names no version any more.",
+    )  # fmt: skip
+
+
+@operator_required
+@require_POST
+def squash(request: HttpRequest, image_id: str, number: int) -> HttpResponse:
+    """Let a version's chain of layers become a single one, in the background."""
+    image = find_image(image_id)
+    return attempt_and_return(
+        request,
+        lambda: request_squash(image=image, number=number, author=request.user.get_username()),
+        to=_back(image)[0], done=f"Version {number} is being squashed; the page shows how far it is.",
     )  # fmt: skip
 
 

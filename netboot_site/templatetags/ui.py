@@ -71,6 +71,18 @@ def percent(share: float | None) -> float:
     return round(100 * (share or 0.0), 1)
 
 
+@register.simple_tag
+def share(part: int | None, whole: int | None) -> float:
+    """A part of a whole in percent, for a drawing."""
+    return round(min(100.0, 100 * (part or 0) / whole), 2) if whole else 0.0
+
+
+@register.simple_tag
+def rest(*percents: float) -> float:
+    """What other shares leave of a hundred percent."""
+    return round(max(0.0, 100.0 - sum(percents)), 2)
+
+
 @register.filter
 def seconds(count: float | None) -> str:
     """A span of time as a person reads it: `0.8 s`, `42 s`, `3 min 5 s`, `2 h 10 min`, `3 d 4 h`."""

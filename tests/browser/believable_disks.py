@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime, timedelta
 
+from django.db import transaction
+
 from devices.models import Device
 from images import lineage
 from images.models import (
@@ -108,7 +110,8 @@ def _overlay(image: Image, device: Device, number: int, now: datetime) -> None:
 
 def _keep_aside(image: Image, device: Device) -> None:
     export = Export.objects.select_related("layer", "image", "device").get(device=device)
-    lineage.refresh(export, Version.objects.get(image=image, number=4))
+    with transaction.atomic():
+        lineage.refresh(export, Version.objects.get(image=image, number=4))
     Export.objects.filter(pk=export.pk).update(follows="latest")
     settle(image)
 

@@ -10,8 +10,9 @@ from django.utils import timezone
 
 from devices.models import Device
 from images.models import Export, Image, ImageState, Session, StorageNode
-from images.services import assign_image, create_image
+from images.services import assign_image, create_image, promote
 from netboot_site.formats import GIB
+from tests.images.overlays import overlay_of, published
 
 
 def fields(**changes: str) -> dict[str, str]:
@@ -57,7 +58,7 @@ def test_an_image_is_assigned_and_taken_back(
     operator_client: Client, image: Image, make_device: Callable[..., Device]
 ) -> None:
     device = make_device(1)
-    page = operator_client.get("/images/debian-12/").content.decode()
+    page = operator_client.get("/images/debian-12/assign/").content.decode()
     assert device.mac in page
     operator_client.post("/images/debian-12/assign/", {"device": device.mac})
     assert Export.objects.get().device == device
@@ -70,7 +71,7 @@ def test_only_devices_that_fit_are_offered(
 ) -> None:
     make_device(1, device_type="raspi", name="a-pi")
     make_device(2, name="a-pc")
-    page = operator_client.get("/images/debian-12/").content.decode()
+    page = operator_client.get("/images/debian-12/assign/").content.decode()
     assert "a-pc" in page
     assert "a-pi" not in page
 
@@ -127,3 +128,57 @@ def test_a_viewer_changes_nothing(viewer_client: Client, image: Image, change: s
     assert viewer_client.post(f"/images/debian-12/{change}/", {"size_gb": "40"}).status_code == 403
     assert viewer_client.post("/images/", fields(image_id="another")).status_code == 403
     assert Image.objects.get().state == ImageState.CREATING
+
+
+def test_an_overlay_is_assigned_with_what_it_follows_and_keeps(
+    operator_client: Client, image: Image, make_device: Callable[..., Device]
+) -> None:
+    published(image)
+    for number, version, follows in ((1, "", ""), (2, "test", "test"), (3, "1", "pinned")):
+        device = make_device(number)
+        promote(image=image, channel="test", number=1)
+        answer = operator_client.post(
+            "/images/debian-12/assign/",
+            {"device": device.mac, "mode": "overlay", "persistence": "reset", "version": version},
+        )
+        assert answer["Location"] == "/images/debian-12/"
+        export = Export.objects.get(device=device)
+        assert (export.mode, export.persistence, export.follows) == ("overlay", "reset", follows)
+
+
+def test_an_overlay_of_an_image_without_a_version_is_refused_in_the_dialog(
+    operator_client: Client, image: Image, make_device: Callable[..., Device]
+) -> None:
+    answer = operator_client.post(
+        "/images/debian-12/assign/", {"device": make_device(1).mac, "mode": "overlay"},
+        headers={"HX-Request": "true"},
+    )  # fmt: skip
+    assert answer.status_code == 422
+    assert b"has no version yet; publish one first" in answer.content
+    assert not Export.objects.exists()
+
+
+def test_of_several_devices_the_one_that_is_named_is_unassigned(
+    operator_client: Client, image: Image, make_device: Callable[..., Device]
+) -> None:
+    published(image)
+    devices = [make_device(number) for number in (1, 2)]
+    for device in devices:
+        overlay_of(image, device)
+    operator_client.post("/images/debian-12/unassign/", {"mac": devices[0].mac})
+    assert [export.device for export in Export.objects.all()] == [devices[1]]
+
+
+def test_a_disk_that_grows_under_its_device_says_when_that_is_seen(
+    operator_client: Client, image: Image, make_device: Callable[..., Device]
+) -> None:
+    export = assign_image(image=image, device=make_device(1))
+    Session.objects.create(
+        iqn=export.iqn, handle="1", image=image, initiator_name=export.initiator_name,
+        started_at=timezone.now(),
+    )  # fmt: skip
+    Image.objects.update(observed_size_bytes=20 * GIB)
+    assert b"at its next boot" in operator_client.get("/images/debian-12/resize/").content
+    assert b"sees the new size at the next boot" not in operator_client.get("/images/debian-12/").content
+    Image.objects.update(size_bytes=40 * GIB)
+    assert b"sees the new size at the next boot" in operator_client.get("/images/debian-12/").content

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from devices.models import Device
-from images.models import Channel, Image, Layer, Session, Version
+from images.models import Channel, Image, Job, Layer, Session, Version
 from images.services import create_image, promote, publish_version
 from netboot_site.formats import GIB
 from tests.images.overlays import overlay_of, published, settle
@@ -211,6 +211,7 @@ def test_a_version_that_there_is_not_is_404(operator_client: Client, image: Imag
 
 @pytest.mark.parametrize(
     "path", ["publish/", "clone/", "versions/1/promote/", "versions/1/roll-back/", "versions/1/delete/",
+             "versions/1/squash/",
              "channels/test/close/"],
 )  # fmt: skip
 def test_a_viewer_changes_no_version_and_is_offered_nothing(
@@ -239,9 +240,23 @@ def test_the_page_asks_as_much_of_the_database_for_many_versions_and_disks_as_fo
     django_assert_num_queries: Callable[[int], Any],
 ) -> None:  # fmt: skip
     operator_client.get(PAGE)
-    asked = 14  # who asks (2), the image, versions (3), its head, disks (5), who is and was logged in (2)
+    asked = 16  # who asks (2), the image, versions (3), head, disks (5), logins (2), work (2)
     for number in range(1, 4):
         published(image)
         overlay_of(image, make_device(number), used_bytes=GIB)
         with django_assert_num_queries(asked):
             operator_client.get(f"{PAGE}live/")
+
+
+def test_a_chain_is_squashed_in_the_background_and_a_refusal_is_told(
+    operator_client: Client, image: Image
+) -> None:
+    published(image)
+    published(image)
+    squash = f"{PAGE}versions/2/squash/"
+    assert squash in operator_client.get(f"{PAGE}versions/2/").content.decode()
+    assert "being squashed" in operator_client.post(squash, headers=HTMX)["HX-Trigger"]
+    job = Job.objects.get(kind="squash")
+    assert (job.version.number if job.version else None, job.created_by) == (2, "operator")
+    refused = operator_client.post(f"{PAGE}versions/7/squash/", headers=HTMX)
+    assert "has no version 7" in refused["HX-Trigger"]

@@ -48,7 +48,7 @@ def test_a_full_dashboard_tells_states_disks_boots_and_reasons(client: Client, d
     fill()
     client.force_login(User.objects.get(username="admin"))
     page = client.get("/").content.decode()
-    for text in ("11 enrolled", "1 disabled", "541 GiB free", "752 GiB promised", "render-node-a",
+    for text in ("11 enrolled", "1 disabled", "541 GiB free", "700 GiB promised", "render-node-a",
                  "not HTTP port 8080", "Raspberry Pi", "1 failed"):  # fmt: skip
         assert text in page, text
 
