@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from devices.models import Device, DeviceState, DeviceType, Group
-from images.models import Image
+from images.models import ExportMode, Image
 from images.services import assign_image
 from netboot_site.errors import OrchestratorError, ValidationError
 from netboot_site.formats import clean_name, parse_mac
 
-COLUMNS = ("mac", "name", "device_type", "group", "image")
+COLUMNS = ("mac", "name", "device_type", "group", "image", "mode", "persistence", "version")
 NEEDED = COLUMNS[:3]
+OF_A_DISK = COLUMNS[5:]
 BATCH_ROWS = 5000
 SHOWN_MISTAKES = 50
 
@@ -30,6 +31,9 @@ class Row:
     device_type: str
     group: str
     image: str
+    mode: str
+    persistence: str
+    version: str
 
 
 @transaction.atomic
@@ -66,7 +70,7 @@ def _read(lines: Iterable[str]) -> tuple[list[Row], list[str]]:
     unknown = [name for name in reader.fieldnames or () if name not in COLUMNS]
     if missing or unknown:
         raise ValidationError(
-            f"The first line names the columns {', '.join(COLUMNS)}; the last two may miss."
+            f"The first line names the columns {', '.join(COLUMNS)}; all but the first three may miss."
         )
     rows: dict[str, Row] = {}
     mistakes: list[str] = []
@@ -97,13 +101,16 @@ def _row(line: int, fields: dict[str, str]) -> Row:
     if device_type not in DeviceType.values:
         raise ValidationError(f"A device type is one of {', '.join(DeviceType.values)}.")
     group = fields.get("group", "").strip()
+    disk = {name: fields.get(name, "").strip() for name in ("image", *OF_A_DISK)}
+    if not disk["image"] and any(disk.values()):
+        raise ValidationError(f"{', '.join(OF_A_DISK)} belong to a disk; name its image.")
     return Row(
         line=line,
         mac=parse_mac(fields["mac"]),
         name=clean_name(fields["name"]),
         device_type=device_type,
         group=clean_name(group) if group else "",
-        image=fields.get("image", "").strip(),
+        **disk,
     )
 
 
@@ -135,7 +142,10 @@ def _assign(rows: list[Row]) -> list[str]:
         try:
             if row.image not in images:
                 raise ValidationError(f"There is no image {row.image!r}.")
-            assign_image(image=images[row.image], device=devices[row.mac])
+            assign_image(
+                image=images[row.image], device=devices[row.mac], mode=row.mode or ExportMode.EXCLUSIVE,
+                persistence=row.persistence or None, version=row.version or None,
+            )  # fmt: skip
         except OrchestratorError as error:
             mistakes.append(f"line {row.line}: {error}")
     return mistakes

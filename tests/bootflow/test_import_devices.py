@@ -11,6 +11,8 @@ from django.core.management import CommandError, call_command
 
 from devices.models import Device, DeviceState, Group
 from images.models import Export, Image, StorageNode
+from images.services import create_image
+from tests.images.rows import publish, settle
 
 pytestmark = pytest.mark.django_db
 HEAD = "mac,name,device_type,group,image\n"
@@ -97,3 +99,38 @@ def test_ten_thousand_devices_come_in_within_seconds(file: Path) -> None:
     run(file, HEAD + rows)
     assert Device.objects.count() == 10_000
     assert time.monotonic() - began < 15
+
+
+DISKS = "mac,name,device_type,image,mode,persistence,version\n"
+
+
+@pytest.fixture
+def lab(node: StorageNode) -> Image:
+    image = create_image(image_id="lab", name="Lab", size_bytes=2**30, device_type="x64")
+    settle()
+    publish(image)
+    return image
+
+
+def test_a_classroom_comes_in_with_its_overlays(file: Path, lab: Image) -> None:
+    text = f"{DISKS}525400000001,a,x64,lab,overlay,reset,latest\n525400000002,b,x64,lab,overlay,,1\n"
+    assert run(file, f"{text}525400000003,c,x64,lab,,,\n") == "3 devices imported.\n"
+    shown = Export.objects.order_by("device__mac").values_list("mode", "persistence", "follows")
+    assert list(shown) == [
+        ("overlay", "reset", "latest"), ("overlay", "keep", "pinned"), ("exclusive", "keep", ""),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("disk", "why"),
+    [("lab,shared,,", "A mode is one of"), ("lab,overlay,often,", "A persistence is one of"),
+     ("lab,overlay,,9", "no version 9"), ("lab,,reset,", "say mode=overlay"),
+     (",overlay,,", "name its image"),
+     ("lab,overlay,,x\0", "A version is a number")],
+)  # fmt: skip
+def test_a_disk_that_cannot_be_given_names_its_line(file: Path, lab: Image, disk: str, why: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        run(file, f"{DISKS}525400000001,a,x64,lab,overlay,,\n525400000002,b,x64,{disk}\n")
+    assert "line 3: " in str(refused.value)
+    assert why in str(refused.value)
+    assert (Device.objects.count(), Export.objects.count()) == (0, 0)

@@ -14,7 +14,10 @@ from netboot_site.errors import OrchestratorError
 class Command(BaseCommand):
     """All or nothing; each bad line is named."""
 
-    help = "Register devices from a CSV file with the columns mac,name,device_type,group,image."
+    help = (
+        "Register devices from a CSV file with the columns mac,name,device_type and, where they are wanted, "
+        "group,image,mode,persistence,version."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The file."""
