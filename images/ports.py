@@ -174,8 +174,8 @@ class LayerStore(Protocol):
     def stop(self, name: str) -> None:
         """End the process, with everything written, and remove its file. Nothing if there is none."""
 
-    def pause(self, name: str) -> None:
-        """Let its reads and writes wait; nothing is lost."""
+    def pause(self, *names: str) -> None:
+        """Let the reads and writes of all these wait, as near to at once as can be; nothing is lost."""
 
     def resume(self, name: str) -> None:
         """Let them go on."""

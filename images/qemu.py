@@ -80,11 +80,14 @@ class QemuLayerStore:
         with self._alone():
             qemu_serving.clear(self._folder(name))
 
-    def pause(self, name: str) -> None:
-        """The kernel keeps its requests; nothing may touch its file meanwhile, or that would wait too."""
+    def pause(self, *names: str) -> None:
+        """The kernel keeps their requests; whatever touches their files meanwhile waits as well."""
         with self._alone():
-            _, process = self._running(self._folder(name))
-            _bring(process, signal.SIGSTOP, stopped=True)
+            running = [self._running(self._folder(name))[1] for name in names]
+            for process in running:  # all are told before one is waited for
+                processes.send(process, signal.SIGSTOP)
+            for process in running:
+                _bring(process, signal.SIGSTOP, stopped=True)
 
     def resume(self, name: str) -> None:
         """It carries on with what has waited."""

@@ -240,7 +240,9 @@ class Launcher:
     def _stop(self) -> None:
         _ignore_signals()
         if self._supervisor is not None:
-            # Served layers outlive workers and tgtd on purpose; here all of it ends, tgtd first.
+            # Served layers outlive workers and tgtd on purpose; here all of it ends, tgtd first. None may be
+            # paused then, or tgtd could not end.
+            supervision.stop_program(programs.ROOM_WATCH, programs.SERVICES)
             qemu_serving.let_go_on(settings.LAYERS_RUN_PATH)
             supervision.stop(self._supervisor)
             qemu_serving.clear_all(settings.LAYERS_RUN_PATH)

@@ -19,8 +19,9 @@ _MIB = 1024**2
 # Group priorities: supervisor starts them in this order and stops them in the reverse one.
 BASE, SERVICES, FRONT = "base", "services", "front"
 GROUPS = (BASE, SERVICES, FRONT)
+ROOM_WATCH = "room-watch"
 # What a host runs that serves disks alone (settings.STORAGE_ONLY).
-STORAGE_PROGRAMS = {"storage-http", "worker-storage", "worker-jobs", "beat", "tgtd", "nginx"}
+STORAGE_PROGRAMS = {"storage-http", "worker-storage", "worker-jobs", ROOM_WATCH, "beat", "tgtd", "nginx"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +130,7 @@ def _python_services(accounts: Accounts) -> list[Program]:
         Program("worker-control", SERVICES, web, _worker("control")),
         Program("worker-storage", SERVICES, disks, _worker(settings.STORAGE_QUEUE)),
         Program("worker-jobs", SERVICES, disks, _jobs_worker()),
+        Program(ROOM_WATCH, SERVICES, disks, _manage("run_room_watch")),
         Program("beat", SERVICES, web, beat),
         Program("recorder", SERVICES, web, _manage("run_recorder")),
     ]  # fmt: skip

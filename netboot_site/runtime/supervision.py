@@ -53,6 +53,12 @@ def start_group(name: str) -> None:
     _proxy().startProcessGroup(name, False)
 
 
+def stop_program(program: str, group: str) -> None:
+    """Stop one program for good; nothing if supervisor is gone."""
+    with contextlib.suppress(OSError, xmlrpc.client.Error):
+        _proxy().stopProcess(f"{group}:{program}", True)
+
+
 def send_signal(program: str, group: str, name: str) -> None:
     """Send a signal to one program."""
     _proxy().signalProcess(f"{group}:{program}", name)

@@ -221,6 +221,17 @@ def test_a_paused_disk_is_shown_and_goes_on(store: LayerStore, base: LayerFile, 
     assert store.observe() == {"e1": served}
 
 
+def test_many_disks_are_paused_at_once_or_none(store: LayerStore, base: LayerFile, layer: LayerFile) -> None:
+    other = make_layer(store, base, 3)
+    store.serve("e1", [layer, base])
+    store.serve("e2", [other, base])
+    with pytest.raises(ConflictError):
+        store.pause("e1", "e2", "e3")
+    assert not any(served.paused for served in store.observe().values())
+    store.pause("e1", "e2")
+    assert [served.paused for served in store.observe().values()] == [True, True]
+
+
 def test_a_paused_disk_can_be_stopped(store: LayerStore, base: LayerFile, layer: LayerFile) -> None:
     store.serve("e1", [layer, base])
     store.pause("e1")

@@ -82,9 +82,9 @@ class FakeLayerStore:
             self.calls.append(f"stop {name}")
             shutil.rmtree(self.run_path / name)
 
-    def pause(self, name: str) -> None:
-        self._served[name] = replace(self._running(name), paused=True)
-        self.calls.append(f"pause {name}")
+    def pause(self, *names: str) -> None:
+        self._served |= {name: replace(self._running(name), paused=True) for name in names}
+        self.calls += [f"pause {name}" for name in names]
 
     def resume(self, name: str) -> None:
         self._served[name] = replace(self._running(name), paused=False)
@@ -139,7 +139,7 @@ class BrokenLayerStore(FakeLayerStore):
     def stop(self, name: str) -> None:
         self.observe()
 
-    def pause(self, name: str) -> None:
+    def pause(self, *names: str) -> None:
         self.observe()
 
     def resume(self, name: str) -> None:

@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.real_tgtd]
 MIB = 1024 * 1024
 IQN = "iqn.2026-02.local.netboot"
 PORTS = {"local": 3260, "second": 3270}
-PROGRAMS = ["beat", "nginx", "storage-http", "tgtd", "worker-jobs", "worker-storage"]
+PROGRAMS = ["beat", "nginx", "room-watch", "storage-http", "tgtd", "worker-jobs", "worker-storage"]
 
 
 def second_node(first: Instance, data_path: Path, **changes: str) -> Instance:

@@ -38,7 +38,7 @@ def test_the_boot_port_carries_boot_endpoints_alone(orchestrator: Instance) -> N
 @pytest.mark.parametrize(
     "program",
     ["postgres", "redis", "web", "boot", "storage-http", "worker-control", "worker-storage", "worker-jobs",
-     "beat", "recorder", "tgtd", "nginx", "dnsmasq"],
+     "room-watch", "beat", "recorder", "tgtd", "nginx", "dnsmasq"],
 )  # fmt: skip
 def test_a_killed_program_comes_back(orchestrator: Instance, program: str) -> None:
     assert program in orchestrator.programs(), f"{program} is not run at all"
