@@ -21,6 +21,7 @@ from tests.conftest import Api
 from tests.contract_api.answers import complaint, differences, is_time
 from tests.contract_api.conftest import MAC, SPARE
 from tests.contract_api.promises import BOOT, EVENT, STAGES
+from tests.images.rows import settle
 
 README = Path(__file__).parents[2] / "README.md"
 NEVER_SEEN = "52:54:00:99:99:99"
@@ -119,10 +120,15 @@ def as_printed(words: list[str], token: str) -> Any:
     return Client().generic(given["-X"][-1], path, given["-d"][-1], "application/json", headers=headers)
 
 
-def test_the_four_steps_of_the_readme_work_as_printed(api: Api, node: StorageNode) -> None:
-    answers = [as_printed(words, api.token) for words in readme_calls()]
+def test_the_steps_of_the_readme_work_as_printed(api: Api, node: StorageNode) -> None:
+    calls = readme_calls()
+    answers = [as_printed(words, api.token) for words in calls[:4]]
     assert [answer.status_code for answer in answers] == [201, 201, 200, 200], [a.content for a in answers]
     told = answers[-1].json()
     assert (told["action"], told["image_id"]) == ("boot_image", answers[1].json()["id"])
     assert told["portal"] == f"{node.portal_address}:3260"
     assert settings.IQN_PREFIX in told["iqn"]
+    settle()  # the disk is made within two seconds
+    more = [as_printed(words, api.token) for words in calls[4:]]
+    assert [answer.status_code for answer in more] == [201, 201, 200], [a.content for a in more]
+    assert [one.mode for one in Export.objects.order_by("device__mac")] == ["exclusive", "overlay"]
