@@ -9,6 +9,7 @@ from images.convergence.actions import RemoveFile, RemoveFolder
 from images.convergence.doors import backing, blocked, building, is_dead, serves, wrong
 from images.convergence.draft import Draft
 from images.convergence.facts import Desired, Door, Observed, Wanted, WantedLayer
+from images.convergence.room import is_paused, is_short
 from images.models import LayerState
 from images.ports import Served, Target
 
@@ -36,7 +37,7 @@ def stop(draft: Draft, served: Served, observed: Observed) -> None:
 
 def make_ready(draft: Draft, door: Door, observed: Observed) -> None:
     """Its top layer, of the right size, and the process that serves it."""
-    if door.top.is_raw or serves(door, observed.serving(door.served_as), observed):
+    if door.top.is_raw or serves(door, observed.serving(door.served_as), observed) or is_short(observed):
         return
     target = observed.target(door.iqn)
     if target is not None and draft.exists(target):
@@ -50,6 +51,8 @@ def open_door(draft: Draft, door: Door, observed: Observed, taken: set[int]) -> 
     """Its target, over a file that no other target exports."""
     target, path = observed.target(door.iqn), backing(door, observed)
     if observed.server is None or not path or blocked(door, target, observed):
+        return
+    if not door.top.is_raw and (is_short(observed) or is_paused(door, observed)):
         return
     if any(other.iqn != door.iqn for other in observed.exporters.get(path, ())):
         return

@@ -15,6 +15,7 @@ from images.convergence.actions import (
 )
 from images.convergence.doors import deletion, is_dead, is_sound
 from images.convergence.facts import Desired, Door, Observed, WantedLayer
+from images.convergence.room import may_stand_still
 from images.models import LayerState
 from images.ports import Served, Target
 
@@ -59,6 +60,8 @@ class Draft:
         """It goes; the account of its own door stays, to be bound again."""
         keep = door.access.chap_username if door and door.access else ""
         dead = bool(target.logins) and is_dead(target, self._observed)
+        for served in () if target.logins else may_stand_still(target, self._observed):
+            self.stop(served)
         self.steps += deletion(self.key, target, dead=dead, keep=keep)
         self._deleted.add(target.iqn)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from images.convergence.doors import blocked, fits, image_of, is_dead, is_new, is_sound
 from images.convergence.facts import Desired, Door, LayerSeen, Observed, Wanted, WantedLayer
+from images.convergence.room import PAUSED, is_paused, is_short
 from images.models import ExportState, ImageState, LayerState
 from images.ports import Target
 
@@ -76,11 +77,15 @@ def judge_door(door: Door, want: Wanted, seen: Seen) -> tuple[ExportState, str]:
         return ExportState.PENDING, "Its content is being uploaded."
     if observed.server is None or observed.served is None:
         return ExportState.PENDING, seen.server_error
+    if is_paused(door, observed):
+        return ExportState.PAUSED, PAUSED
     if blocked(door, target, observed):
         return ExportState.WAITING, waits_for([target] if target else [], seen)
     why = seen.errors.get(door.key, "") or _why_not_served(door, target, want, seen)
     if not why and seen.desired.portal and seen.desired.portal not in observed.server.portals:
         why = f"The target server does not listen at {seen.desired.portal} yet."
+    if not why and not door.top.is_raw and is_short(observed) and not fits(door, target, observed):
+        return ExportState.PAUSED, PAUSED
     if why or not observed.server.ready or not fits(door, target, observed):
         return ExportState.PENDING, why
     return ExportState.READY, ""
