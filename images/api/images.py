@@ -116,7 +116,11 @@ def resize_image(request: HttpRequest, image_id: str, body: ResizeIn) -> Status[
     },
 )
 def put_content(request: HttpRequest, image_id: str, sha256: str = "") -> Status[ImageOut]:
-    """The bytes of a raw disk as the body; `Content-Range: bytes a-b/total` for pieces and to resume."""
+    """A disk as the body: raw, qcow2, vmdk, vhdx, vhd, vdi, or a raw one in xz, gzip, zstd or zip.
+
+    `Content-Range: bytes a-b/total` sends it in pieces and resumes. What needs all its bytes is made
+    into the disk by a job, when all is there. `sha256` is that of the bytes as they are sent.
+    """
     image = content.receive(
         image_id=image_id,
         stream=request,

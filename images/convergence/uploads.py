@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import F
 
 from images.convergence.facts import Desired
 from images.models import Image, ImageState, Job, JobKind, Layer
@@ -38,28 +37,37 @@ def _unfinished_job(image_id: str) -> bool:
 
 def _free(image_id: str) -> None:
     """Raw pieces can be gone on with; everything else that was begun is of no use."""
-    importing = Image.objects.filter(pk=image_id, state=ImageState.IMPORTING)
-    if importing.exists():
-        _remove_leftovers(image_id)
+    image = Image.objects.filter(pk=image_id, state=ImageState.IMPORTING).first()
+    if image is None:
+        return
+    job = _ended_job(image)
+    _remove_leftovers(image_id, upload_too=job is not None)
+    received = image.upload_received_bytes
+    if received is not None and received == image.upload_total_bytes:
         # All bytes came and did not become the disk: whoever sends the last one again makes them.
-        importing.filter(upload_received_bytes__gte=F("upload_total_bytes")).update(
-            upload_received_bytes=F("upload_total_bytes") - 1
-        )
-        importing.update(state=ImageState.READY, import_error=_last_reason(image_id))
+        received = None if job else received - 1
+    Image.objects.filter(pk=image_id, state=ImageState.IMPORTING).update(
+        state=ImageState.READY,
+        import_error=job.last_error if job else "",
+        upload_received_bytes=received,
+        upload_total_bytes=None if received is None else image.upload_total_bytes,
+    )
 
 
-def _last_reason(image_id: str) -> str:
-    """Why the last job failed, if it was a job that brought the image here."""
-    job = Job.objects.filter(image_id=image_id, kind=JobKind.IMPORT).order_by("-pk").first()
-    image = Image.objects.get(pk=image_id)
-    by_job = job is not None and job.finished_at is not None and job.finished_at >= image.updated_at
-    return job.last_error if job is not None and by_job else ""
+def _ended_job(image: Image) -> Job | None:
+    """The job that brought the image here and ended before it began, cancelled or given up."""
+    job = Job.objects.filter(image=image, kind=JobKind.IMPORT).order_by("-pk").first()
+    if job is None or image.upload_total_bytes is None:
+        return job
+    complete = image.upload_received_bytes == image.upload_total_bytes
+    return job if complete and job.details.get("source") == "upload" else None
 
 
-def _remove_leftovers(image_id: str) -> None:
+def _remove_leftovers(image_id: str, *, upload_too: bool) -> None:
     """A disk that was not finished, or was finished and never came to count: no row knows its number."""
     folder = Path(settings.IMAGES_PATH) / image_id
-    (folder / "import.part").unlink(missing_ok=True)
+    for name in ("import.part", "upload.part") if upload_too else ("import.part",):
+        (folder / name).unlink(missing_ok=True)
     known = set(Layer.objects.filter(image_id=image_id).values_list("number", flat=True))
     for path in folder.glob("head-*.raw"):
         match = _HEAD.fullmatch(path.name)

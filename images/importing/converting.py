@@ -28,6 +28,7 @@ def convert(source: Path, kind: str, target: Path, report: Report) -> int:
     size_bytes = containers.check(source, kind)
     budget = Budget(target.parent)
     budget.check(size_bytes, 0, 0)
+    containers.check_whole(source, kind)
     with PartFile(target, 0) as part:
         part.extend(size_bytes)
     argv = [

@@ -18,7 +18,6 @@ CONTAINERS = {
     b"KDMV": "vmdk",
     b"vhdxfile": "vhdx",
     b"conectix": "vhd",
-    b"<<< Oracle VM VirtualBox Disk Image >>>": "vdi",
 }
 REFUSED = {
     b"COWD": "split vmdk",
@@ -29,6 +28,7 @@ REFUSED = {
     b"\x04\x22\x4d\x18": "lz4",
     b"PK\x05\x06": "empty zip",
 }
+_VDI, _VDI_AT = b"\x7f\x10\xda\xbe", 64  # VirtualBox's VDICore.h: the signature follows a line of text
 _TAR, _TAR_AT = b"ustar", 257  # POSIX.1-1988, the header's field `magic`
 LOOK_BYTES = 512
 READABLE = "raw, qcow2, vmdk (one file), vhdx, vhd, vdi, and raw disks in xz, gzip, zstd or zip"
@@ -39,6 +39,8 @@ def recognise(first_bytes: bytes) -> str:
     for magic, name in (STREAMS | CONTAINERS).items():
         if first_bytes.startswith(magic):
             return name
+    if first_bytes[_VDI_AT : _VDI_AT + len(_VDI)] == _VDI:
+        return "vdi"
     for magic, name in REFUSED.items():
         if first_bytes.startswith(magic):
             raise ValidationError(f"This is a {name} file, which cannot be imported; {READABLE} can.")
@@ -54,7 +56,7 @@ def is_stream(name: str) -> bool:
 
 def is_container(name: str) -> bool:
     """Whether all of it must be there before it can be read."""
-    return name in CONTAINERS.values()
+    return name == "vdi" or name in CONTAINERS.values()
 
 
 def check_unpacked(first_bytes: bytes, archive: str) -> None:

@@ -10,15 +10,16 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from images import services
 from images.convergence.uploads import upload_lock
-from images.importing import arrival
+from images.importing import arrival, folder
 from images.importing.converting import convert
+from images.importing.download import Download
 from images.importing.formats import LOOK_BYTES, RAW, is_container, recognise
-from images.importing.limits import Budget
-from images.importing.reading import copy_raw, open_regular
+from images.importing.limits import Budget, check_fits
+from images.importing.reading import FLUSH_STEP_BYTES, copy_raw, open_regular
 from images.importing.unpacking import Unpacker
 from images.jobs.progress import Cancelled, Progress
 from images.models import Image, Job
-from images.sparse import PartFile
+from images.sparse import PIECE_BYTES, PartFile
 from netboot_site.errors import ConflictError, OrchestratorError, ValidationError
 from netboot_site.locks import advisory_lock
 
@@ -60,29 +61,32 @@ def _told(error: OrchestratorError | OSError | SoftTimeLimitExceeded) -> str:
 
 
 def _import(image: Image, job: Job, progress: Progress) -> None:
-    source = job.details.get("source")
-    if source == "upload":
-        import_file(image, arrival.upload_path(image), progress)
-    else:
-        raise ValidationError("This import was begun by a program that is gone; start it again.")
+    match job.details:
+        case {"source": "upload"}:
+            import_file(image, arrival.upload_path(image), progress)
+        case {"source": "file", "name": str(name)}:
+            import_file(image, folder.path_of(name), progress)
+        case {"source": "url", "url": str(url)}:
+            with Download(url) as download:
+                _import_url(image, download, progress)
+        case _:
+            raise ValidationError("This import was begun by a program that is gone; start it again.")
 
 
-def import_file(image: Image, path: Path, progress: Progress) -> None:
+def import_file(image: Image, path: Path, progress: Progress, descriptor: int | None = None) -> None:
     """Make the head out of a file that is all there, whatever its format."""
-    descriptor = open_regular(path)
+    opened = open_regular(path) if descriptor is None else os.dup(descriptor)
     try:
-        kind = recognise(os.pread(descriptor, LOOK_BYTES, 0))
-        target = arrival.import_path(image)
-        size_bytes = None
+        os.lseek(opened, 0, os.SEEK_SET)
+        kind = recognise(os.pread(opened, LOOK_BYTES, 0))
         if is_container(kind):
-            size_bytes = convert(path, kind, target, progress.report)
-        with PartFile(target, size_bytes or 0) as part:
-            if size_bytes is None:
-                _stream(descriptor, kind, part, progress)
-            part.flush()
-            arrival.make_head(image, part, part.position)
+            _convert(image, path if descriptor is None else Path(f"/dev/fd/{opened}"), kind, progress)
+            return
+        with PartFile(arrival.import_path(image), 0) as part:
+            _stream(opened, kind, part, progress)
+            _arrive(image, part)
     finally:
-        os.close(descriptor)
+        os.close(opened)
 
 
 def _stream(descriptor: int, kind: str, part: PartFile, progress: Progress) -> None:
@@ -93,4 +97,57 @@ def _stream(descriptor: int, kind: str, part: PartFile, progress: Progress) -> N
     with Unpacker(kind, part, budget, source=descriptor) as unpacker:
         while not unpacker.ended(WATCH_PERIOD_SECONDS):
             progress.report(unpacker.taken_bytes, total)
+        unpacker.finish()
+
+
+def _convert(image: Image, source: Path, kind: str, progress: Progress) -> None:
+    target = arrival.import_path(image)
+    size_bytes = convert(source, kind, target, progress.report)
+    with PartFile(target, size_bytes) as part:
+        _arrive(image, part)
+
+
+def _arrive(image: Image, part: PartFile) -> None:
+    part.flush()
+    arrival.make_head(image, part, part.position)
+
+
+def _import_url(image: Image, download: Download, progress: Progress) -> None:
+    """A container is fetched whole before it is converted; everything else is written while it comes."""
+    first = download.beginning(LOOK_BYTES)
+    kind = recognise(first)
+    check_fits(download.total or 0, arrival.import_path(image).parent)
+    if is_container(kind):
+        with PartFile(arrival.upload_path(image), 0) as part:
+            _fetch(download, part, progress)
+            part.flush()
+        _convert(image, arrival.upload_path(image), kind, progress)
+        return
+    with PartFile(arrival.import_path(image), 0) as part:
+        if kind == RAW:
+            _fetch(download, part, progress)
+        else:
+            _fetch_archive(download, kind, part, progress)
+        _arrive(image, part)
+
+
+def _fetch(download: Download, part: PartFile, progress: Progress) -> None:
+    budget, flushed = Budget(part.path.parent), 0
+    while data := download.read(PIECE_BYTES):
+        part.write(data)
+        budget.check(part.position, part.stored, part.position)
+        progress.report(part.position, download.total)
+        if part.position - flushed >= FLUSH_STEP_BYTES:
+            part.flush_behind()
+            flushed = part.position
+
+
+def _fetch_archive(download: Download, kind: str, part: PartFile, progress: Progress) -> None:
+    with Unpacker(kind, part, Budget(part.path.parent)) as unpacker:
+        while data := download.read(PIECE_BYTES):
+            unpacker.feed(data)
+            progress.report(unpacker.taken_bytes, download.total)
+        unpacker.close_inlet()
+        while not unpacker.ended(WATCH_PERIOD_SECONDS):
+            progress.report(unpacker.taken_bytes, download.total)
         unpacker.finish()

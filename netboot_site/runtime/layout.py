@@ -98,6 +98,7 @@ def folders(accounts: Accounts) -> list[Folder]:
         Folder(settings.TGT_SOCKET_PATH.parent, disks.uid, disks.gid, 0o700),
         Folder(settings.DATA_PATH / "postgres", web.uid, web.gid, 0o700),
         Folder(settings.IMAGES_PATH, disks.uid, disks.gid, 0o700),
+        Folder(settings.IMPORT_PATH, disks.uid, disks.gid, 0o750),
         Folder(settings.TFTP_PATH, web.uid, web.gid, 0o755),
         Folder(settings.BOOT_FILES_PATH, web.uid, web.gid, 0o755),
         Folder(settings.DNSMASQ_PATH, web.uid, web.gid, 0o750),

@@ -176,6 +176,8 @@ ROUTES = [
     (SITE, "/health", "web"),
     (SITE, "/api/v1/images/disk-1/content", "storage"),
     (SITE, "/api/v1/images/disk-1/contents", "web"),
+    (SITE, "/api/v1/images/disk-1/import", "storage"),
+    (SITE, "/api/v1/import-files", "storage"),
     (SITE, "/api/v1/images/a/b/content", "web"),
     (SITE, "/api/v1/images", "web"),
     ((*SITE, "boot"), "/boot/boot.ipxe", "boot"),

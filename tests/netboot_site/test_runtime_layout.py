@@ -36,6 +36,7 @@ def test_a_folder_comes_after_the_one_that_holds_it() -> None:
     ("name", "uid", "gid", "mode"),
     [
         ("IMAGES_PATH", 991, 891, 0o700),
+        ("IMPORT_PATH", 991, 891, 0o750),
         ("TFTP_PATH", 990, 890, 0o755),
         ("BOOT_FILES_PATH", 990, 890, 0o755),
         ("STATIC_ROOT", 990, 890, 0o755),
