@@ -107,17 +107,20 @@ def open_file(path: str | Path, size_bytes: int) -> Iterator[OpenDisk]:
 
 
 @contextmanager
-def open_layer(layer: Layer, name: str) -> Iterator[OpenDisk]:
-    """A layer that nobody writes, with all that it stands on; `name` is whom it is served for meanwhile."""
-    chain = chain_of(layer)
+def open_layer(layer: Layer, name: str, size_bytes: int | None = None) -> Iterator[OpenDisk]:
+    """A layer that nobody writes, with all that it stands on; `name` is whom it is served for meanwhile.
+
+    The disk may be larger than the layer was.
+    """
+    chain, size_bytes = chain_of(layer), size_bytes or layer.size_bytes
     if layer.format == LayerFormat.RAW:
-        with open_file(chain[0].path, layer.size_bytes) as disk:
+        with open_file(chain[0].path, size_bytes) as disk:
             yield disk
         return
     store = local_store()
     try:
         served = store.serve(name, chain, writable=False)
-        with open_file(served.path, layer.size_bytes) as disk:
+        with open_file(served.path, size_bytes) as disk:
             yield disk
     finally:
         store.stop(name)

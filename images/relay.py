@@ -36,7 +36,7 @@ _HANDED_ON = (
 )  # fmt: skip
 _HANDED_BACK = (
     "Content-Type", "Content-Length", "Content-Range", "Content-Disposition", "Accept-Ranges", "Range",
-    "ETag", "WWW-Authenticate", "Allow", "X-Accel-Buffering",
+    "ETag", "WWW-Authenticate", "Allow", "X-Accel-Buffering", "X-Disk-SHA256",
 )  # fmt: skip
 Answer = Callable[[HttpRequest], HttpResponseBase]
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, Literal
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
 from ninja import Query, Router, Status
 
 from devices.services import get_device
 from images import content, services
 from images.models import ExportMode, ImageState
+from images.outgoing.answer import answer
 from images.schemas.images import (
     AssignedOut,
     ImageIn,
@@ -20,6 +21,7 @@ from images.schemas.images import (
     image_out,
     shown_images,
 )
+from images.schemas.numbers import LARGEST_NUMBER
 from netboot_site.formats import GIB
 
 router = Router()
@@ -36,6 +38,15 @@ VersionOf = Annotated[
         "empty, or left out at first: the channel of the device or its group, else the latest."
     ),
 ]
+
+_FILE = {
+    "responses": {
+        200: {
+            "description": "The disk as a file.",
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    }
+}
 
 
 def shown(image_id: str) -> ImageOut:
@@ -129,6 +140,18 @@ def put_content(request: HttpRequest, image_id: str, sha256: str = "") -> Status
         sha256=sha256,
     )
     return Status(202, shown(image.pk))
+
+
+@router.api_operation(["GET", "HEAD"], "/images/{image_id}/content", openapi_extra=_FILE)
+def get_content(
+    request: HttpRequest,
+    image_id: str,
+    version: Annotated[int | None, Query(ge=1, le=LARGEST_NUMBER, description="None: the head.")] = None,
+    format: Literal["raw", "qcow2", "zst"] = "raw",  # the query's promised name
+) -> HttpResponseBase:
+    """A version, or the head while nothing uses it (409), as a file; a raw one also in parts (`Range`)."""
+    image = services.get_image(image_id=image_id)
+    return answer(request, image=image, number=version, file_format=format)
 
 
 def _bytes(size_gb: float) -> int:

@@ -6,7 +6,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.conf import settings
@@ -82,26 +82,33 @@ def see_through(job: Job) -> None:
 def perform(job: Job) -> None:
     """Do a job that was begun."""
     progress = Progress(job)
-    with ending(job, progress):
+    with suppress(Cancelled, SoftTimeLimitExceeded, OrchestratorError, OSError), ending(job, progress):
         work: Work = import_string(KINDS[job.kind])
         work(job, progress)
 
 
 @contextmanager
 def ending(job: Job, progress: Progress) -> Iterator[None]:
-    """However the block ends, the row says so. A mistake of ours goes on to the log."""
+    """However the block ends, the row says so; what ended it goes on."""
     state, reason = JobState.FAILED, _OURS
     try:
         yield
         state, reason = JobState.DONE, ""
     except Cancelled:
         state, reason = JobState.CANCELLED, ""
+        raise
+    except GeneratorExit:
+        state, reason = JobState.CANCELLED, "Its receiver went away."
+        raise
     except SoftTimeLimitExceeded:
         reason = "It took longer than the storage node lets any work take."
+        raise
     except OrchestratorError as error:
         reason = str(error)
+        raise
     except OSError as error:
         reason = _DISK_ERRORS.get(error.errno or 0, "The storage node could not read or write its files.")
+        raise
     finally:
         finish(job, state, reason, progress)
 
