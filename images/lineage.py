@@ -76,6 +76,8 @@ def replace_head(image: Image, layer: Layer) -> None:
     image.generation, image.size_bytes = layer.number, layer.size_bytes
     image.observed_size_bytes = None  # of the new head nothing has been seen
     image.save(update_fields=["generation", "size_bytes", "observed_size_bytes", "updated_at"])
+    # No machine is told of its target before that shows the new head.
+    Export.objects.filter(image=image, mode=ExportMode.EXCLUSIVE).update(observed_state=ExportState.PENDING)
     retire(old)
 
 

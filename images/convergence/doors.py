@@ -98,9 +98,20 @@ def blocked(door: Door, target: Target | None, observed: Observed) -> bool:
 def fits(door: Door, target: Target | None, observed: Observed) -> bool:
     """Whether the target is just as it should be."""
     path = backing(door, observed)
-    if target is None or not path:
+    if target is None or not path or len(target.luns) != 1:
         return False
-    return not wrong(door, target, path) and not any(missing(door, target, path, frozenset()))
+    return (
+        target.accounts == ((door.access.chap_username,) if door.access else ())
+        and target.acl == ((door.access.initiator_name,) if door.access else ())
+        and _right_disk(door, target.luns[0], path)
+        and _described(door, target.luns[0])
+    )
+
+
+def fitting(desired: Desired, observed: Observed) -> frozenset[str]:
+    """The names of all targets that are just as they should be."""
+    targets = observed.targets
+    return frozenset(door.iqn for door in desired.doors if fits(door, targets.get(door.iqn), observed))
 
 
 def wrong(door: Door, target: Target, path: str) -> bool:

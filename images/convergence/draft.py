@@ -67,6 +67,8 @@ class Draft:
 
     def stop(self, served: Served) -> None:
         """Its process ends."""
+        if self._tops.get(served.name) == "":
+            return
         self.steps.append(Stop(self.key, served.name))
         self._tops[served.name] = ""
 

@@ -57,7 +57,8 @@ def load_desired(node: StorageNode) -> Desired:
     layers = _layers(node, {row[0]: (row[2], row[4] or 0) for row in images})
     wanted = tuple(_wanted(layers.get(row[0], ()), *row) for row in images)
     exports = Export.objects.filter(image__node=node).order_by("id").values_list(*_EXPORT_COLUMNS)
-    return Desired(settings.IQN_PREFIX, portal, wanted, tuple(_doors(wanted, exports)))
+    prefix = settings.IQN_PREFIX
+    return Desired(prefix, portal, wanted, tuple(_doors(prefix, wanted, exports)))
 
 
 def _layers(node: StorageNode, heads: Mapping[str, tuple[int, int]]) -> Mapping[str, list[WantedLayer]]:
@@ -99,7 +100,7 @@ def _wanted(layers: Iterable[WantedLayer], image_id: str, state: str, *row: Any)
     )
 
 
-def _doors(wanted: tuple[Wanted, ...], exports: Iterable[tuple[Any, ...]]) -> Iterable[Door]:
+def _doors(prefix: str, wanted: tuple[Wanted, ...], exports: Iterable[tuple[Any, ...]]) -> Iterable[Door]:
     """One for each export, and one for each raw head that nobody has. Images that are to go have none."""
     images = {want.image_id: want for want in wanted if want.state != ImageState.DELETING}
     layers = {layer.pk: layer for want in wanted for layer in want.layers}
@@ -109,25 +110,27 @@ def _doors(wanted: tuple[Wanted, ...], exports: Iterable[tuple[Any, ...]]) -> It
         exclusive = mode == ExportMode.EXCLUSIVE
         top = want.head if want and exclusive else layers.get(layer_id)
         if want is not None and top is not None:
-            taken |= {image_id} if exclusive else set()
-            yield _export_door(want, top, exclusive, pk, *rest)
+            if exclusive:
+                taken.add(image_id)
+            yield _export_door(prefix, image_id, top, exclusive, pk, *rest)
     for want in images.values():
-        if want.image_id not in taken and want.head is not None and want.head.is_raw:
-            yield Door(want.image_id, want.image_id, _iqn(want.image_id), want.head, want.image_id)
+        image_id, head = want.image_id, want.head
+        if image_id not in taken and head is not None and head.is_raw:
+            yield Door(image_id, image_id, f"{prefix}:{image_id}", head, image_id)
 
 
-def _export_door(want: Wanted, top: WantedLayer, exclusive: bool, pk: int, *row: Any) -> Door:
+def _export_door(prefix: str, image_id: str, top: WantedLayer, exclusive: bool, pk: int, *row: Any) -> Door:
     state, error, mac, name, username, secret, *following = row
-    identity = want.image_id if exclusive else f"{want.image_id}.{mac_hex(mac)}"
-    initiator_name = f"{settings.IQN_PREFIX}:device.{mac_hex(mac)}"
+    device = mac_hex(mac)
+    identity = image_id if exclusive else f"{image_id}.{device}"
     return Door(
-        key=want.image_id if exclusive else f"{want.image_id}.{pk}",
-        image_id=want.image_id,
-        iqn=_iqn(identity),
+        key=image_id if exclusive else f"{image_id}.{pk}",
+        image_id=image_id,
+        iqn=f"{prefix}:{identity}",
         top=top,
         identity=identity,
         served_as="" if top.is_raw else f"e{pk}",
-        access=Access(name or mac, initiator_name, username, secret),
+        access=Access(name or mac, f"{prefix}:device.{device}", username, secret),
         export_id=pk,
         export_state=state,
         export_error=error,
@@ -141,10 +144,6 @@ def _following(export_id: int, *row: Any) -> Following:
         export_id, persistence, follows_what(follows, device, group or ""), pinned, base,
         requested_at, handed_out_at is not None, stale,
     )  # fmt: skip
-
-
-def _iqn(identity: str) -> str:
-    return f"{settings.IQN_PREFIX}:{identity}"
 
 
 def observe(desired: Desired, server: TargetServer, store: LayerStore) -> tuple[Observed, str]:

@@ -27,7 +27,7 @@ from images.convergence.disks import (
     stop,
     tend_layers,
 )
-from images.convergence.doors import OUR_ACCOUNT, image_of, is_dead, is_ours
+from images.convergence.doors import OUR_ACCOUNT, fitting, image_of, is_dead, is_ours
 from images.convergence.draft import Draft
 from images.convergence.facts import Desired, Door, Observed, Wanted
 from images.models import ImageState
@@ -41,7 +41,7 @@ def plan(desired: Desired, observed: Observed) -> tuple[Action, ...]:
     if observed.server is None:
         return tuple(_without_server(desired, observed))
     taken = {target.tid for target in observed.server.targets}
-    strays = _strays(desired, observed)
+    strays, done = _strays(desired, observed), fitting(desired, observed)
     going = {want.image_id for want in desired.images if want.state == ImageState.DELETING}
     steps: list[Action] = []
     for want in desired.images:
@@ -50,9 +50,9 @@ def plan(desired: Desired, observed: Observed) -> tuple[Action, ...]:
             demolish(draft, want, strays.get(want.image_id, ()), desired, observed)
             steps += draft.steps
         else:
-            steps += _image(want, desired, observed, taken)
+            steps += _image(want, desired, observed, taken, done)
     for door in desired.doors:
-        if door.key != door.image_id:
+        if door.key != door.image_id and door.iqn not in done:
             steps += _overlay(door, desired, observed, taken)
     steps += _stray_targets(strays, going, desired, observed)
     steps += _stray_servers(desired, observed)
@@ -69,10 +69,14 @@ def _without_server(desired: Desired, observed: Observed) -> Iterator[Action]:
             yield from draft.steps
 
 
-def _image(want: Wanted, desired: Desired, observed: Observed, taken: set[int]) -> list[Action]:
-    """Its layers, and the door to its head."""
+def _image(
+    want: Wanted, desired: Desired, observed: Observed, taken: set[int], done: frozenset[str]
+) -> list[Action]:
+    """Its layers, and the door to its head, unless that is as it should be."""
     draft = Draft(want.image_id, desired, observed)
     door = desired.heads.get(want.image_id)
+    if door is not None and door.iqn in done:
+        door = None
     if door is not None:
         clear_the_way(draft, door, desired, observed)
     tend_layers(draft, want, desired)

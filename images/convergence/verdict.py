@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
-from images.convergence.doors import blocked, fits, image_of, is_dead, is_new, is_sound
+from images.convergence.doors import blocked, fitting, image_of, is_dead, is_new, is_sound
 from images.convergence.facts import Desired, Door, LayerSeen, Observed, Wanted, WantedLayer
 from images.convergence.room import PAUSED, is_paused, is_short
 from images.models import ExportState, ImageState, LayerState
@@ -24,6 +25,11 @@ class Seen:
     observed: Observed
     errors: Mapping[str, str] = field(default_factory=dict)  # by group
     server_error: str = ""
+
+    @cached_property
+    def fitting(self) -> frozenset[str]:
+        """The names of the targets that are just as they should be."""
+        return fitting(self.desired, self.observed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +85,15 @@ def judge_door(door: Door, want: Wanted, seen: Seen) -> tuple[ExportState, str]:
         return ExportState.PENDING, seen.server_error
     if is_paused(door, observed):
         return ExportState.PAUSED, PAUSED
-    if blocked(door, target, observed):
-        return ExportState.WAITING, waits_for([target] if target else [], seen)
-    why = seen.errors.get(door.key, "") or _why_not_served(door, target, want, seen)
+    if target is not None and target.logins and blocked(door, target, observed):
+        return ExportState.WAITING, waits_for([target], seen)
+    fits = door.iqn in seen.fitting
+    why = seen.errors.get(door.key, "") or ("" if fits else _why_not_served(door, target, want, seen))
     if not why and seen.desired.portal and seen.desired.portal not in observed.server.portals:
         why = f"The target server does not listen at {seen.desired.portal} yet."
-    if not why and not door.top.is_raw and is_short(observed) and not fits(door, target, observed):
+    if not why and not fits and not door.top.is_raw and is_short(observed):
         return ExportState.PAUSED, PAUSED
-    if why or not observed.server.ready or not fits(door, target, observed):
+    if why or not observed.server.ready or not fits:
         return ExportState.PENDING, why
     return ExportState.READY, ""
 
@@ -173,14 +180,14 @@ def _damage(want: Wanted, seen: Seen) -> str:
 def _is_served(want: Wanted, door: Door | None, seen: Seen) -> bool:
     """Whether what is exported, or would be if the image had an exclusive device, is its present head."""
     if door is not None:
-        return fits(door, seen.observed.target(door.iqn), seen.observed)
+        return door.iqn in seen.fitting
     return want.head is not None and want.head.pk in seen.observed.files
 
 
 def _why_waiting(want: Wanted, door: Door | None, seen: Seen) -> str:
     iqn = door.iqn if door else f"{seen.desired.prefix}:{want.image_id}"
     target = seen.observed.target(iqn)
-    if target is not None and (door is None or blocked(door, target, seen.observed)):
+    if target is not None and target.logins and (door is None or blocked(door, target, seen.observed)):
         return waits_for([target], seen)
     return ""
 
