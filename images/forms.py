@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.conf import settings
 
 from devices.models import Device, DeviceType
-from images.models import IMAGE_ID_PATTERN, ExportMode, Follows, Persistence
+from images.models import IMAGE_ID_PATTERN, ExportMode, Follows, Persistence, StorageNode
 from images.services import FITTING_IMAGES
 from images.services.versions import COMMENT_LENGTH
 from netboot_site.errors import ValidationError
@@ -60,6 +61,13 @@ class ImageForm(NamedForm):
 
     size_gb = size_field()
     device_type = forms.ChoiceField(label="For", choices=DeviceType.choices, initial=DeviceType.X64)
+    node = forms.ChoiceField(label="Storage node", required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        names = StorageNode.objects.values_list("name", flat=True)
+        self.fields["node"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+        self.initial.setdefault("node", settings.STORAGE_NODE)
 
     def size_bytes(self) -> int:
         """The size in whole bytes."""

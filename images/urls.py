@@ -10,6 +10,8 @@ urlpatterns = [
     path("storage/<slug:node>/orphans/", storage.orphans, name="storage-orphans"),
     path("jobs/<int:job_id>/cancel/", storage.cancel, name="job-cancel"),
     path("images/", images.image_list, name="image-list"),
+    # no image's id begins with an underscore
+    path("images/_new/", images.image_new, name="image-new"),
     path("images/<slug:image_id>/", images.image_detail, name="image-detail"),
     path("images/<slug:image_id>/live/", images.image_live, name="image-live"),
     path("images/<slug:image_id>/assign/", changes.assign, name="image-assign"),

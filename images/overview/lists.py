@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from typing import Any
 
-from images.models import Export, ExportMode, Image, ImageState, Session
+from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+
+from images.models import Channel, Export, ExportMode, Image, ImageState, Job, Session, Version
 
 SESSIONS_SHOWN = 10
 
@@ -17,12 +20,28 @@ def search_images(*, text: str, state: str) -> QuerySet[Image]:
     if text:
         rows = rows.filter(Q(name__icontains=text) | Q(id__icontains=text.lower()))
     in_use = Session.objects.filter(image=OuterRef("pk"), ended_at=None)
+    overlays = Export.objects.filter(image=OuterRef("pk"), mode=ExportMode.OVERLAY)
+    writers = Export.objects.filter(mode=ExportMode.EXCLUSIVE).select_related("device")
     return (
-        rows.annotate(in_use=Exists(in_use))
+        rows.annotate(
+            in_use=Exists(in_use),
+            version_count=_count(Version.objects.filter(image=OuterRef("pk"))),
+            overlay_count=_count(overlays),
+        )
         .select_related("node")
-        .prefetch_related("exports__device")
+        .prefetch_related(
+            Prefetch("exports", writers, to_attr="writers"),
+            Prefetch("channels", Channel.objects.select_related("version"), to_attr="named"),
+            Prefetch("jobs", Job.objects.filter(finished_at=None), to_attr="work"),
+        )
         .order_by("name", "id")
     )
+
+
+def _count(rows: QuerySet[Any]) -> Coalesce:
+    """How many there are, without a join that would multiply rows."""
+    counted = rows.order_by().values("image").annotate(n=Count("pk")).values("n")
+    return Coalesce(Subquery(counted), 0)
 
 
 def free_images() -> QuerySet[Image]:

@@ -22,31 +22,35 @@ from images.overview import (
 )
 from images.schemas.images import progress
 from images.services import create_image
-from netboot_site.pages import REFUSED, asked, attempt, live_answer, live_fragment, page_of, saved
-from netboot_site.roles import may_write, require_operator
+from netboot_site.pages import REFUSED, asked, attempt, live_answer, live_fragment, page_of, posted, saved
+from netboot_site.roles import may_write, operator_required
 
 STATES = [("", "All states"), *ImageState.choices]
 
 
 def image_list(request: HttpRequest) -> HttpResponse:
-    """All images, and the form that makes one."""
-    form = ImageForm(request.POST or None)
-    if request.method == "POST":
-        require_operator(request)
-        if form.is_valid() and attempt(form, lambda: _create(form)):
-            to = f"/images/{form.cleaned_data['image_id']}/"
-            return saved(request, to=to, done=f"{form.cleaned_data['name']} is being made.")
+    """All images."""
     text, state = asked(request, "q"), asked(request, "state")
     page = page_of(request, search_images(text=text, state=state))
-    context = {"page": page, "q": text, "state": state, "states": STATES, "form": form}
-    return render(request, "images/list.html", context, status=REFUSED if form.errors else 200)
+    context = {"page": page, "q": text, "state": state, "states": STATES}
+    return render(request, "images/list.html", context)
+
+
+@operator_required
+def image_new(request: HttpRequest) -> HttpResponse:
+    """The form that makes one; our script fills it in the same go."""
+    form = ImageForm(posted(request))
+    if request.method == "POST" and form.is_valid() and attempt(form, lambda: _create(form)):
+        to = f"/images/{form.cleaned_data['image_id']}/"
+        return saved(request, to=to, done=f"{form.cleaned_data['name']} is being made.")
+    return render(request, "images/new.html", {"form": form}, status=REFUSED if form.errors else 200)
 
 
 def _create(form: ImageForm) -> Image:
     fields = form.cleaned_data
     return create_image(
         image_id=fields["image_id"], name=fields["name"], size_bytes=form.size_bytes(),
-        device_type=fields["device_type"],
+        device_type=fields["device_type"], node=fields["node"] or None,
     )  # fmt: skip
 
 

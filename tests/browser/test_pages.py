@@ -105,15 +105,19 @@ def test_an_image_is_made_and_assigned(
     dashboard: Page, base: str, image: Image, complaints: Complaints
 ) -> None:
     register_profile(mac=MAC, device_type="x64", name="pc-one")
-    dashboard.goto(f"{base}/images/")
-    dashboard.get_by_label("Name", exact=True).fill("Ubuntu")
-    dashboard.get_by_label("Id", exact=True).fill("ubuntu")
+    dashboard.goto(f"{base}/images/_new/")
+    dashboard.get_by_text("Nothing yet").click()
+    dashboard.get_by_label("Name", exact=True).fill("Ubuntu 24.04")
+    expect(dashboard.get_by_label("Id", exact=True)).to_have_value("ubuntu-24-04")
     dashboard.get_by_label("Size in GiB").fill("8")
     dashboard.get_by_role("button", name="Create").click()
-    expect(dashboard.get_by_role("heading", name="Ubuntu")).to_be_visible()
-    dashboard.get_by_label("Give it to").select_option(MAC)
-    dashboard.get_by_role("button", name="Assign", exact=True).click()
-    expect(dashboard.get_by_text("Ubuntu is assigned.")).to_be_visible()
+    expect(dashboard.get_by_role("heading", name="Ubuntu 24.04", exact=True)).to_be_visible()
+    dashboard.get_by_role("link", name="Assign").click()
+    dialog = dashboard.get_by_role("dialog")
+    dialog.get_by_label("Device").select_option(MAC)
+    dialog.get_by_role("button", name="Assign", exact=True).click()
+    expect(dashboard.get_by_text("Ubuntu 24.04 is assigned.")).to_be_visible()
+    expect(dashboard.get_by_text("it alone writes the head")).to_be_visible()
     assert Export.objects.get().device.mac == MAC
     assert complaints.seen == []
 
@@ -167,8 +171,9 @@ def test_pages_work_without_javascript(browser: Browser, base: str, image: Image
 
 
 PATHS = [
-    "/", "/devices/", "/devices/new/", "/images/", "/images/debian-12-golden/", "/boots/", "/boots/1/",
-    "/kernel-sets/", "/installers/", "/admin/", "/admin/devices/device/", "/docs",
+    "/", "/devices/", "/devices/new/", "/images/", "/images/_new/", "/images/debian-12-golden/",
+    "/images/debian-12-golden/versions/3/", "/images/debian-12-golden/assign/", "/storage/", "/boots/",
+    "/boots/1/", "/kernel-sets/", "/installers/", "/admin/", "/admin/devices/device/", "/docs",
 ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ def image(node: StorageNode) -> Image:
 
 
 def test_an_image_is_made_with_its_size_in_gib(operator_client: Client, node: StorageNode) -> None:
-    answer = operator_client.post("/images/", fields(size_gb="1.5"))
+    answer = operator_client.post("/images/_new/", fields(size_gb="1.5"))
     assert answer["Location"] == "/images/debian-12/"
     assert Image.objects.get().size_bytes == 1.5 * GIB
 
@@ -40,7 +40,7 @@ def test_an_image_is_made_with_its_size_in_gib(operator_client: Client, node: St
 def test_a_wrong_field_is_told_and_the_input_kept(
     operator_client: Client, node: StorageNode, change: dict[str, str], told: str
 ) -> None:
-    answer = operator_client.post("/images/", fields(**change))
+    answer = operator_client.post("/images/_new/", fields(**change))
     page = answer.content.decode()
     assert answer.status_code == 422
     assert told in page
@@ -49,7 +49,7 @@ def test_a_wrong_field_is_told_and_the_input_kept(
 
 
 def test_an_id_that_is_taken_is_told(operator_client: Client, image: Image) -> None:
-    answer = operator_client.post("/images/", fields())
+    answer = operator_client.post("/images/_new/", fields())
     assert answer.status_code == 422
     assert b"exists already" in answer.content
 
@@ -126,7 +126,7 @@ def test_an_upload_shows_how_far_it_is(operator_client: Client, image: Image) ->
 @pytest.mark.parametrize("change", ["assign", "unassign", "resize", "delete"])
 def test_a_viewer_changes_nothing(viewer_client: Client, image: Image, change: str) -> None:
     assert viewer_client.post(f"/images/debian-12/{change}/", {"size_gb": "40"}).status_code == 403
-    assert viewer_client.post("/images/", fields(image_id="another")).status_code == 403
+    assert viewer_client.post("/images/_new/", fields(image_id="another")).status_code == 403
     assert Image.objects.get().state == ImageState.CREATING
 
 
