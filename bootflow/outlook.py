@@ -65,12 +65,12 @@ def _disk(export: Export) -> Disk:
         initiator_name=export.initiator_name,
         address=node.portal_address or "",
         port=node.portal_port,
-        ready=export.observed_state == ExportState.READY,
+        ready=export.state == ExportState.READY,
         trouble=export.last_error,
         mode=export.mode,
         persistence=export.persistence,
         version=_version_under(export),
-        paused=export.observed_state == ExportState.PAUSED,
+        paused=export.state == ExportState.PAUSED,
         due=_due(export),
     )
 

@@ -14,8 +14,8 @@ plan AS (
         'name', coalesce(nullif(found.name, ''), found.facts ->> 'product'),
         'device_type', coalesce(found.device_type, nullif(%(device_type)s::text, '')),
         'kernel_set', coalesce(
-            planned.kernel_set_id, (SELECT name FROM bootflow_kernelset WHERE is_default), 'default'),
-        'boot_once', nullif(planned.boot_once, ''),
+            p.kernel_set_id, (SELECT name FROM bootflow_kernelset WHERE is_default), 'default'),
+        'boot_once', nullif(p.boot_once, ''),
         'identity', CASE WHEN e.id IS NOT NULL THEN %(identity)s::boolean END,
         'gave_up', CASE WHEN %(gave_up)s::boolean AND found.state = 'discovered' THEN true END,
         'disk', CASE WHEN e.id IS NOT NULL THEN jsonb_build_object(
@@ -23,14 +23,14 @@ plan AS (
             'iqn', %(prefix)s::text || ':' || i.id
                 || CASE WHEN e.mode = 'overlay' THEN '.' || %(hex)s::text ELSE '' END,
             'initiator_name', %(prefix)s::text || ':device.' || %(hex)s::text,
-            'address', coalesce(host(node.portal_address), ''),
-            'port', node.portal_port,
+            'address', coalesce(host(n.portal_address), ''),
+            'port', n.portal_port,
             'ready', e.observed_state = 'ready',
             'trouble', e.last_error) END,
-        'installer', CASE WHEN installer.name IS NOT NULL THEN jsonb_build_object(
-            'name', installer.name, 'path', installer.path, 'kernel', installer.kernel,
-            'initrd', installer.initrd, 'cmdline', installer.kernel_cmdline) END,
-        'installers', CASE WHEN e.id IS NULL OR planned.boot_once = 'menu' THEN (
+        'installer', CASE WHEN o.name IS NOT NULL THEN jsonb_build_object(
+            'name', o.name, 'path', o.path, 'kernel', o.kernel,
+            'initrd', o.initrd, 'cmdline', o.kernel_cmdline) END,
+        'installers', CASE WHEN e.id IS NULL OR p.boot_once = 'menu' THEN (
             SELECT jsonb_agg(jsonb_build_object(
                 'name', f.name, 'path', f.path, 'kernel', f.kernel,
                 'initrd', f.initrd, 'cmdline', f.kernel_cmdline))
@@ -43,25 +43,34 @@ plan AS (
     LEFT JOIN found ON true
     LEFT JOIN images_export AS e ON e.device_id = found.id
     LEFT JOIN images_image AS i ON i.id = e.image_id
-    LEFT JOIN images_storagenode AS node ON node.name = i.node_id
-    LEFT JOIN bootflow_bootplan AS planned ON planned.device_id = found.id
-    LEFT JOIN bootflow_installer AS installer
-        ON installer.name = planned.boot_once_installer_id AND planned.boot_once = 'installer'
+    LEFT JOIN images_storagenode AS n ON n.name = i.node_id
+    LEFT JOIN bootflow_bootplan AS p ON p.device_id = found.id
+    LEFT JOIN bootflow_installer AS o
+        ON o.name = p.boot_once_installer_id AND p.boot_once = 'installer'
 )"""
 
-# Of a machine that boots also how it has its disk, and whether that is to begin anew (`due`).
-_PLAN_OF_BOOT = _PLAN.replace(
-    "'trouble', e.last_error)",
-    """
+# Of a machine that boots also how it has its disk, whether that is to begin anew (`due`), and whether what
+# was seen behind its target is still what should be there.
+_PLAN_OF_BOOT = (
+    _PLAN.replace(
+        "e.observed_state = 'ready'",
+        """e.observed_state = 'ready'
+                AND coalesce(e.observed_layer_number = coalesce(layer.number, i.generation), true)""",
+    )
+    .replace(
+        "'trouble', e.last_error)",
+        """
             'trouble', e.last_error, 'mode', e.mode, 'persistence', e.persistence, 'version', base.number,
             'paused', CASE WHEN e.observed_state = 'paused' THEN true END,
             'due', CASE WHEN e.observed_stale THEN 'move' WHEN e.persistence = 'reset'
                 AND coalesce(e.handed_out_at, layer.used_at) IS NOT NULL THEN 'reset' END)""",
-).replace(
-    "LEFT JOIN images_image AS i",
-    """LEFT JOIN images_layer AS layer ON layer.id = e.layer_id
+    )
+    .replace(
+        "LEFT JOIN images_image AS i",
+        """LEFT JOIN images_layer AS layer ON layer.id = e.layer_id
     LEFT JOIN images_version AS base ON base.id = layer.base_version_id
     LEFT JOIN images_image AS i""",
+    )
 )
 
 _FOUND = """

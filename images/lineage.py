@@ -15,7 +15,6 @@ from images.models import (
     Channel,
     Export,
     ExportMode,
-    ExportState,
     Follows,
     Image,
     Layer,
@@ -76,8 +75,6 @@ def replace_head(image: Image, layer: Layer) -> None:
     image.generation, image.size_bytes = layer.number, layer.size_bytes
     image.observed_size_bytes = None  # of the new head nothing has been seen
     image.save(update_fields=["generation", "size_bytes", "observed_size_bytes", "updated_at"])
-    # No machine is told of its target before that shows the new head.
-    Export.objects.filter(image=image, mode=ExportMode.EXCLUSIVE).update(observed_state=ExportState.PENDING)
     retire(old)
 
 
@@ -188,12 +185,8 @@ def refresh(export: Export, version: Version, *, forget: bool = False) -> None:
     stays = keeps and old.base_version_id == version.pk
     export.layer = old if stays else add_overlay(export.image, export.device, version)
     export.handed_out_at = now.handed_out_at if stays else None
-    # No machine is told of it before its target shows it.
-    export.observed_state = now.observed_state if stays else ExportState.PENDING
     export.refresh_requested_at, export.observed_stale = None, False
-    export.save(
-        update_fields=["layer", "refresh_requested_at", "handed_out_at", "observed_stale", "observed_state"]
-    )
+    export.save(update_fields=["layer", "refresh_requested_at", "handed_out_at", "observed_stale"])
     if not keeps:
         discard(old)
     elif not stays:

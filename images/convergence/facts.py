@@ -115,6 +115,7 @@ class Door:
     export_id: int | None = None
     export_state: str = ""
     export_error: str = ""
+    export_layer: int | None = None  # the number of the layer that was seen behind it
     following: Following | None = None
 
     @property

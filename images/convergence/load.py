@@ -43,7 +43,7 @@ _LAYER_COLUMNS = (
     "version__id", "version__last_error",
 )  # fmt: skip
 _EXPORT_COLUMNS = (
-    "id", "image_id", "mode", "layer_id", "observed_state", "last_error",
+    "id", "image_id", "mode", "layer_id", "observed_state", "last_error", "observed_layer_number",
     "device__mac", "device__name", "chap_username", "chap_secret",
     "persistence", "follows", "version_id", "layer__base_version_id", "refresh_requested_at",
     "handed_out_at", "observed_stale", "device__channel", "device__group__channel",
@@ -120,7 +120,7 @@ def _doors(prefix: str, wanted: tuple[Wanted, ...], exports: Iterable[tuple[Any,
 
 
 def _export_door(prefix: str, image_id: str, top: WantedLayer, exclusive: bool, pk: int, *row: Any) -> Door:
-    state, error, mac, name, username, secret, *following = row
+    state, error, seen_layer, mac, name, username, secret, *following = row
     device = mac_hex(mac)
     identity = image_id if exclusive else f"{image_id}.{device}"
     return Door(
@@ -134,6 +134,7 @@ def _export_door(prefix: str, image_id: str, top: WantedLayer, exclusive: bool, 
         export_id=pk,
         export_state=state,
         export_error=error,
+        export_layer=seen_layer,
         following=None if exclusive else _following(pk, *following),
     )
 

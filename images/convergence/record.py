@@ -21,7 +21,7 @@ from images.convergence.verdict import (
     judge_image,
     judge_layer,
 )
-from images.models import Image, ImageState, Layer, LayerState, StorageNode
+from images.models import ExportState, Image, ImageState, Layer, LayerState, StorageNode
 
 # A row that a person or an upload changed meanwhile is left to the next round.
 _IMAGES = """
@@ -47,9 +47,10 @@ FROM unnest(%s::bigint[], %s::text[]) AS new(id, error) WHERE version.id = new.i
 """
 _EXPORTS = """
 UPDATE images_export AS export
-SET observed_state = new.state, last_error = new.error, observed_at = statement_timestamp()
-FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::text[], %s::text[])
-    AS new(id, layer_id, head, state, error), images_image AS image
+SET observed_state = new.state, last_error = new.error, observed_layer_number = new.seen,
+    observed_at = statement_timestamp()
+FROM unnest(%s::bigint[], %s::bigint[], %s::int[], %s::text[], %s::text[], %s::int[])
+    AS new(id, layer_id, head, state, error, seen), images_image AS image
 WHERE export.id = new.id AND image.id = export.image_id
     AND export.layer_id IS NOT DISTINCT FROM new.layer_id
     AND (export.layer_id IS NOT NULL OR image.generation = new.head)
@@ -118,9 +119,10 @@ def _export_news(seen: Seen) -> Iterable[Sequence[Any]]:
             continue
         want = images[door.image_id]
         state, error = judge_door(door, want, seen)
-        if (state.value, error) != (door.export_state, door.export_error):
+        behind = door.top.number if state == ExportState.READY else None
+        if (state.value, error, behind) != (door.export_state, door.export_error, door.export_layer):
             layer = None if door.following is None else door.top.pk
-            yield door.export_id, layer, want.generation, state.value, error
+            yield door.export_id, layer, want.generation, state.value, error, behind
 
 
 @transaction.atomic

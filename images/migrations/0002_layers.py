@@ -26,6 +26,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='export',
+            name='observed_layer_number',
+            field=models.PositiveIntegerField(editable=False, null=True),
+        ),
+        migrations.AddField(
+            model_name='export',
             name='observed_stale',
             field=models.BooleanField(default=False, editable=False),
         ),

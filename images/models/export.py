@@ -71,6 +71,8 @@ class Export(models.Model):
     observed_state = models.CharField(
         max_length=7, choices=ExportState.choices, default=ExportState.PENDING, editable=False
     )
+    # The layer that was seen behind its target; another one is being put there while this is not the wanted.
+    observed_layer_number = models.PositiveIntegerField(null=True, editable=False)
     observed_at = models.DateTimeField(null=True, editable=False)
     last_error = models.TextField(blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -102,6 +104,14 @@ class Export(models.Model):
         if self.mode == ExportMode.EXCLUSIVE:
             return self.image.iqn
         return f"{self.image.iqn}.{mac_hex(self.device.mac)}"
+
+    @property
+    def state(self) -> str:
+        """What was last seen, if that is still what it should be; bootflow/statements.py says the same."""
+        wanted = self.layer.number if self.layer else self.image.generation
+        moved = self.observed_layer_number not in {None, wanted}
+        ready = self.observed_state == ExportState.READY
+        return ExportState.PENDING if ready and moved else self.observed_state
 
     @property
     def initiator_name(self) -> str:

@@ -72,7 +72,7 @@ def export_out(export: Export) -> ExportOut:
         persistence=export.persistence,
         follows=export.follows,
         version=version_under(export),
-        state=export.observed_state,
+        state=export.state,
         last_error=export.last_error,
         used_bytes=used_bytes(export),
     )

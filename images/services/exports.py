@@ -14,7 +14,6 @@ from images import lineage
 from images.models import (
     Export,
     ExportMode,
-    ExportState,
     Follows,
     Image,
     ImageState,
@@ -30,7 +29,6 @@ from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 
 _RESTORED = [
     "layer", "follows", "version", "persistence", "handed_out_at", "refresh_requested_at", "observed_stale",
-    "observed_state",
 ]  # fmt: skip
 CHAP_SECRET_LENGTH = 16  # Windows takes 12 to 16 characters
 _CHAP_SIGNS = string.ascii_letters + string.digits
@@ -169,7 +167,6 @@ def restore_kept(*, device: Device, layer_number: int) -> Export:
     export.persistence = Persistence.KEEP  # else the next boot would throw away what was just brought back
     export.handed_out_at = kept.used_at
     export.refresh_requested_at, export.observed_stale = None, False
-    export.observed_state = ExportState.PENDING
     export.save(update_fields=_RESTORED)
     if present is not None and not used:
         lineage.discard(present)

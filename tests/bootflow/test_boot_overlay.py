@@ -156,6 +156,29 @@ def test_a_version_that_is_still_written_is_not_yet_the_latest(
     assert "moving to version 1." in fetch(ASK)
 
 
+def test_until_the_new_layer_is_seen_behind_the_target_the_machine_waits(
+    fetch: Callable[..., str], give: Callable[..., Export], device: Device
+) -> None:
+    export = give()
+    services.merge_disk(device=device)
+    assert Export.objects.get().observed_state == ExportState.READY, "the converger has not looked yet"
+    assert "Disk lab: Its disk is being made ready." in fetch(ASK)
+    assert marks(export)[1] is None
+    settle()
+    assert "sanboot iscsi" in fetch(AGAIN)
+
+
+def test_a_head_that_was_rolled_back_is_told_when_it_was_seen(
+    fetch: Callable[..., str], image: Image, device: Device
+) -> None:
+    services.assign_image(image=image, device=device)
+    settle()
+    services.roll_back(image=image, number=1)
+    assert "being made ready" in fetch(ASK)
+    settle()
+    assert "sanboot iscsi" in fetch(AGAIN)
+
+
 def test_while_an_earlier_session_lives_nothing_is_reset_and_the_machine_waits(
     fetch: Callable[..., str], give: Callable[..., Export]
 ) -> None:

@@ -13,6 +13,9 @@ def settle() -> None:
     Image.objects.filter(state="creating").update(state="ready")
     Layer.objects.filter(state=LayerState.CREATING).update(state=LayerState.READY)
     Layer.objects.filter(frozen=True, observed_frozen_at=None).update(observed_frozen_at=timezone.now())
+    for export in Export.objects.select_related("layer", "image"):
+        behind = export.layer.number if export.layer else export.image.generation
+        Export.objects.filter(pk=export.pk).update(observed_layer_number=behind)
     Export.objects.filter(observed_state="pending").update(observed_state="ready")
 
 

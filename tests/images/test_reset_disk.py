@@ -87,6 +87,21 @@ def test_the_disk_is_shown_with_its_fill_and_its_state(api: Api, overlay: Export
     }  # fmt: skip
 
 
+def test_after_a_change_it_is_not_ready_until_the_new_layer_was_seen(api: Api, overlay: Export) -> None:
+    settle()
+    assert api.get(PATH).json()["state"] == "ready"
+    assert api.post(f"{PATH}/reset").json()["state"] == "pending"
+    services.merge_disk(device=layer_ready(overlay))
+    assert api.get(PATH).json()["state"] == "pending"
+    settle()
+    assert api.get(PATH).json()["state"] == "ready"
+
+
+def layer_ready(export: Export) -> Device:
+    settle()
+    return export.device
+
+
 def test_an_exclusive_disk_and_none_are_shown_too(
     api: Api, published: Image, make_device: Callable[..., Device]
 ) -> None:
