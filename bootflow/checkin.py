@@ -102,12 +102,14 @@ def carry_out(situation: Situation, decision: BootDecision) -> BootDecision:
 
 
 def _refreshing(mac: str, decision: Wait) -> Wait:
-    row: tuple[bool, int | None] | None = execute(REFRESH, {"mac": mac, "iqn": decision.disk.iqn})
-    busy, number = row or (False, None)
+    disk = decision.disk
+    row: tuple[bool, int | None, bool] | None = execute(REFRESH, {"mac": mac, "iqn": disk.iqn})
+    busy, number, keeps = row or (False, None, False)
     if busy:
         return replace(decision, why=BUSY, seconds=ASK_AGAIN_SECONDS)
-    if decision.disk.due == "move" and decision.disk.ready and number is not None:
-        return replace(decision, why=f"Its disk is moving to version {number}.")
+    if disk.due == "move" and disk.ready and number is not None:
+        kept = f" What it wrote on version {disk.version} is kept aside." if keeps else ""
+        return replace(decision, why=f"Its disk is moving to version {number}.{kept}")
     return decision
 
 

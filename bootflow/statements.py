@@ -198,16 +198,18 @@ RETURNING id
 """
 
 # An overlay is to begin anew: the converger makes it, unless an earlier session still lives on it. Answers
-# whether one does, and which version the overlay will stand on.
+# whether one does, which version the overlay will stand on, and whether changes will be kept aside.
 REFRESH = """
 WITH overlay AS (
     SELECT export.id, export.image_id, export.version_id, export.refresh_requested_at,
         coalesce(
             nullif(export.follows, ''), nullif(device.channel, ''), nullif(room.channel, ''), 'latest'
         ) AS follows,
-        EXISTS (SELECT FROM images_session WHERE iqn = %(iqn)s::text AND ended_at IS NULL) AS busy
+        EXISTS (SELECT FROM images_session WHERE iqn = %(iqn)s::text AND ended_at IS NULL) AS busy,
+        export.persistence = 'keep' AND coalesce(export.handed_out_at, layer.used_at) IS NOT NULL AS keeps
     FROM devices_device AS device
     JOIN images_export AS export ON export.device_id = device.id AND export.mode = 'overlay'
+    JOIN images_layer AS layer ON layer.id = export.layer_id
     LEFT JOIN devices_group AS room ON room.id = device.group_id
     WHERE device.mac = %(mac)s::text
 ), asked AS (
@@ -225,7 +227,7 @@ SELECT overlay.busy, CASE overlay.follows
         SELECT version.number FROM images_channel AS channel
         JOIN images_version AS version ON version.id = channel.version_id
         WHERE channel.image_id = overlay.image_id AND channel.name = overlay.follows)
-    END
+    END, overlay.keeps
 FROM overlay
 """
 

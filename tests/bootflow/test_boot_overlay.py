@@ -122,13 +122,28 @@ def test_an_overlay_whose_version_moved_on_moves_first_and_says_where_to(
     fetch(ASK)
     publish(image)
     Export.objects.update(observed_stale=True)
-    assert "Disk lab: Its disk is moving to version 2." in fetch(ASK)
+    script = fetch(ASK)
+    assert "Disk lab: Its disk is moving to version 2. What it wrote on version 1 is kept" in script
+    assert "echo aside.\n" in script
     old = layer_of(export)
     converge(export)
     assert "sanboot iscsi" in fetch(AGAIN)
     assert layer_of(export).base_version == image.versions.get(number=2)
     (kept,) = services.kept_changes(device=export.device)
     assert (kept.pk, kept.used_at is not None) == (old.pk, True), "what it may have written is kept aside"
+
+
+@pytest.mark.parametrize(("persistence", "touched"), [("keep", False), ("reset", True)])
+def test_where_nothing_is_kept_aside_it_does_not_say_so(
+    fetch: Callable[..., str], give: Callable[..., Export], persistence: str, touched: bool
+) -> None:
+    export = give(persistence=persistence)
+    Export.objects.update(observed_stale=True)
+    if touched:
+        write(layer_of(export))
+    script = fetch(ASK)
+    assert "Its disk is moving to version 1.\n" in script
+    assert "kept" not in script
 
 
 @pytest.mark.parametrize("whose", ["export", "device", "group", "pinned"])

@@ -146,3 +146,42 @@ def test_two_that_merge_the_same_disk_at_once_make_one_version_of_it(
         thread.join()
     assert sorted(outcomes) == ["2", "refused"], "the fresh overlay of the first has no file yet"
     assert Version.objects.get(number=2).layer == merged
+
+
+def test_a_disk_that_is_taken_away_while_it_is_merged_is_either_merged_first_or_not_at_all(
+    transactional_db: None, make_image: Callable[..., Image], make_device: Callable[..., Device]
+) -> None:
+    image = make_image()
+    settle()
+    publish(image)
+    devices = [make_device(number) for number in range(1, 4)]
+    for device in devices:
+        services.assign_image(image=image, device=device, mode="overlay")
+    settle()
+    together = threading.Barrier(6)
+    merged: list[object] = []
+    refused: list[str] = []
+
+    def run(work: Callable[..., object], device: Device) -> None:
+        together.wait()
+        try:
+            merged.append(work(image, device))
+        except ConflictError as error:
+            refused.append(str(error))
+        finally:
+            connection.close()
+
+    works: list[Callable[..., object]] = [
+        lambda image, device: services.merge_disk(device=device).number,
+        lambda image, device: services.unassign_image(image=image, device=device),
+    ]
+    threads = [threading.Thread(target=run, args=(work, device)) for device in devices for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    numbers = [number for number in merged if number is not None]
+    assert (Export.objects.count(), len(numbers) + len(refused)) == (0, 3)
+    assert sorted(Version.objects.values_list("number", flat=True)) == [1, *range(2, 2 + len(numbers))]
+    assert all("no disk" in why or "taken from it just now" in why for why in refused), refused
+    assert not Layer.objects.filter(device__isnull=False).exists()
