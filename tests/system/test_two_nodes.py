@@ -15,11 +15,11 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.system.instance import Instance, Wire, run, wait_for
+from tests.system.disks import Disk
+from tests.system.instance import Instance, Wire, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_tgtd]
 MIB = 1024 * 1024
-IQN = "iqn.2026-02.local.netboot"
 PORTS = {"local": 3260, "second": 3270}
 PROGRAMS = ["beat", "nginx", "room-watch", "storage-http", "tgtd", "worker-jobs", "worker-storage"]
 
@@ -71,29 +71,14 @@ class Pair:
     def exports(self, image_id: str) -> list[str]:
         return [export["state"] for export in self.image(image_id)["exports"]]
 
-    def read(self, image_id: str, node: str, size_bytes: int) -> bytes:
-        """The disk's first bytes, as its device reads them from that node's portal."""
-        user, secret, mac = self.sql(
-            "select chap_username, chap_secret, replace(d.mac, ':', '') from images_export e "
-            f"join devices_device d on d.id = e.device_id where image_id = '{image_id}'"
-        )
-        target = [f"file.target={IQN}:{image_id},file.lun=1,file.user={user},file.password-secret=chap"]
-        portal = f"file.portal={self.first.address}:{PORTS[node]}"
-        initiator = f"file.initiator-name={IQN}:device."
-        out = self.first.data_path.parent / f"{image_id}.read"
-        options = ",".join(
-            ["driver=raw,file.driver=iscsi,file.transport=tcp", portal, *target, f"{initiator}{mac}"]
-        )
-        argv = ["qemu-img", "dd", "--object", f"secret,id=chap,data={secret}", "--image-opts"]
-        argv += [f"if={options}", f"of={out}", f"bs={MIB}", f"count={size_bytes // MIB}"]
-        done = subprocess.run(self.first.wire.inside(*argv), capture_output=True, text=True, timeout=60)
+    def read(self, mac: str, node: str, size_bytes: int) -> bytes:
+        """A disk's first bytes, as its device reads them from that node's portal."""
+        out = self.first.data_path.parent / f"{node}.read"
+        words = ["qemu-img", "dd", f"of={out}", f"bs={MIB}", f"count={size_bytes // MIB}"]
+        argv = Disk.of(self.first, mac, PORTS[node]).tool(*words, placed="if=")
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return out.read_bytes()
-
-    def sql(self, query: str) -> list[str]:
-        """One row of the first host's database."""
-        folder = str(self.first.run_path / "postgres")
-        return run("psql", "-h", folder, "-U", "netboot", "-AtF", " ", "-c", query, "netboot").split()
 
 
 @pytest.fixture(scope="module")
@@ -120,8 +105,11 @@ def test_an_upload_through_the_first_api_is_read_at_each_disks_own_portal(pair: 
         answer = pair.put(image_id, data, f"?sha256={hashlib.sha256(data).hexdigest()}")
         assert answer.status == 202, answer.text
         wait_for(lambda name=image_id: pair.image(name)["state"] == "ready", 20)  # type: ignore[misc]
-        pair.assign(image_id, f"52:54:00:00:0a:0{number}")
-        assert pair.read(image_id, node, len(data)) == data, node
+        mac = f"52:54:00:00:0a:0{number}"
+        pair.assign(image_id, mac)
+        assert pair.read(mac, node, len(data)) == data, node
+        told = pair.first.http("GET", f"/api/v1/boot/check-in?mac={mac}&device_type=x64").json
+        assert told["portal"] == f"{pair.first.address}:{PORTS[node]}", told
         other = next(name for name in PORTS if name != node)
         assert list((pair.node(node).data_path / "images" / image_id).glob("*.raw")), node
         assert not (pair.node(other).data_path / "images" / image_id).exists(), other
