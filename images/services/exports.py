@@ -115,13 +115,12 @@ def unassign_image(*, image: Image, device: Device | None = None) -> None:
 
 @transaction.atomic
 def reset_disk(*, device: Device) -> Export:
-    """Give the device's overlay a fresh layer at once; what it held is lost.
+    """Give the device's overlay a fresh layer at once; what it held is lost, and room is made.
 
     Raises ConflictError while it is in use.
     """
     export = _overlay_of(device)
     refuse_while_export_in_use(export)
-    check_room(export.image.node)
     lineage.refresh(export, _version_to_reset_to(export), forget=True)
     nudge(export.image.node)
     return export

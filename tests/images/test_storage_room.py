@@ -136,6 +136,17 @@ def test_what_makes_room_is_done_below_the_reserve(make_image: Callable[..., Ima
     assert image.state == "deleting"
 
 
+def test_changes_are_thrown_away_below_the_reserve(
+    make_published: Callable[..., Image], make_device: Callable[..., Device]
+) -> None:
+    image = make_published()
+    services.assign_image(image=image, device=make_device(), mode="overlay")
+    let_room_be(0)
+    services.reset_disk(device=Device.objects.get())
+    services.roll_back(image=image, number=1)
+    assert Layer.objects.filter(state=LayerState.DELETING).count() == 2
+
+
 def test_every_page_says_which_node_is_short_of_room(operator_client: Client, node: StorageNode) -> None:
     let_room_be(GIB // 2)
     for page in PAGES:

@@ -41,7 +41,7 @@ class Disk:
             f"file.user={self.user},file.password-secret=chap,file.initiator-name={self.initiator_name}",
         ])  # fmt: skip
         secret = ["--object", f"secret,id=chap,data={self.secret}", "--image-opts"]
-        return self.instance.wire.inside(words[0], *secret, *words[1:], f"{placed}{options}")
+        return self.instance.wire.inside(*words, *secret, f"{placed}{options}")
 
     def io(self, *commands: str) -> subprocess.Popen[str]:
         """qemu-io with commands, on its way."""
