@@ -35,9 +35,10 @@ class QemuLayerStore:
 
     def observe(self) -> Mapping[str, Served]:
         """Two small files for each, and the list of mounts; a process is asked only if its note is gone."""
-        names = self._names()
-        mounts = frozenset(mounts_below(self._run_path) if names else [])
-        return {name: self._look(name, mounts) for name in names}
+        notes = {name: read_note(self._folder(name)) for name in self._names()}
+        # After the notes: what is mounted before it is noted is then among them.
+        mounts = frozenset(mounts_below(self._run_path) if notes else [])
+        return {name: self._look(name, note, mounts) for name, note in notes.items()}
 
     def create(self, path: str, size_bytes: int, parent: LayerFile) -> None:
         """By way of a temporary name."""
@@ -100,9 +101,7 @@ class QemuLayerStore:
             return []
         return sorted(entry.name for entry in self._run_path.iterdir() if _NAME.fullmatch(entry.name))
 
-    def _look(self, name: str, mounts: frozenset[str]) -> Served:
-        folder = self._folder(name)
-        note = read_note(folder)
+    def _look(self, name: str, note: Note | None, mounts: frozenset[str]) -> Served:
         if note is None:
             return self._ask(name)
         process = note.living()
