@@ -24,8 +24,12 @@ say "root is on iSCSI ($root from $portal) after $(cut -d' ' -f1 /proc/uptime) s
 
 interval=$(option nb.writer)
 if [ -n "$interval" ]; then
-    mkdir -p /run/lock/iscsi
-    LD_LIBRARY_PATH=/lib /sbin/iscsid -c /etc/iscsi/iscsid.conf -i /etc/iscsi/initiatorname.iscsi
+    # While iscsid takes the connection over, the disk answers nothing: all that it needs lies in memory.
+    home=/run/iscsid
+    mkdir -p $home/sbin $home/run/lock/iscsi $home/proc $home/sys $home/dev
+    cp -a /sbin/iscsid $home/sbin && cp -a /lib /lib64 /etc $home
+    for folder in proc sys dev; do mount -o bind /$folder $home/$folder; done
+    LD_LIBRARY_PATH=/lib chroot $home /sbin/iscsid -c /etc/iscsi/iscsid.conf -i /etc/iscsi/initiatorname.iscsi
     say "iscsid is started"
     touch /records
     number=$(($(wc -l </records) + 1))
