@@ -3,41 +3,65 @@
 from __future__ import annotations
 
 import json
-from itertools import groupby
 from typing import Any
 
 from django import forms
+from django.db.models import QuerySet
 
 from bootflow.models import BootOnce, Installer, KernelSet
-from devices.models import Device, DeviceType, Group
-from images.overview import free_images
+from devices.models import Device, DeviceType, Group, UpdateChannel
+from images.models import ExportMode, Image
+from images.overview import free_images, overlay_images
 from images.services import FITTING_IMAGES
 from netboot_site.errors import ValidationError
 from netboot_site.formats import clean_name, parse_mac
 
 IMAGES_OFFERED = 500
 INSTALLER_PREFIX = "installer:"
+OVERLAY_PREFIX = "overlay:"
+OVERLAY_HEADING = ", overlays"
+CHANNELS = [("", "That of its group, else the latest"), *UpdateChannel.choices[1:]]
 Choices = list[tuple[str, Any]]
 
 
 def image_choices(device_type: str = "") -> Choices:
-    """Free images by type; those that fit a device's type if it is known. One query."""
-    rows = free_images()
+    """Disks to give away, by type: of each the images that nobody has, then overlays. Two queries."""
+    own, overlays = _offered(free_images(), device_type), _offered(overlay_images(), device_type)
+    choices: Choices = []
+    for kind, label in DeviceType.choices:
+        if own.get(kind):
+            choices.append((label, [(key, name) for key, name in own[kind]]))
+        if overlays.get(kind):
+            rows = [(f"{OVERLAY_PREFIX}{key}", f"Overlay of {name}") for key, name in overlays[kind]]
+            choices.append((f"{label}{OVERLAY_HEADING}", rows))
+    return choices
+
+
+def _offered(images: QuerySet[Image], device_type: str) -> dict[str, list[tuple[str, str]]]:
+    """Ids and names by type; of those that fit a device's type if it is known."""
     if device_type in FITTING_IMAGES:
-        rows = rows.filter(device_type__in=FITTING_IMAGES[DeviceType(device_type)])
-    found = rows.values_list("device_type", "id", "name")[:IMAGES_OFFERED]
-    labels = dict(DeviceType.choices)
-    return [
-        (labels[kind], [(key, f"{name} ({key})" if name != key else key) for _, key, name in images])
-        for kind, images in groupby(found, key=lambda row: DeviceType(row[0]))
-    ]
+        images = images.filter(device_type__in=FITTING_IMAGES[DeviceType(device_type)])
+    found: dict[str, list[tuple[str, str]]] = {}
+    for kind, key, name in images.values_list("device_type", "id", "name")[:IMAGES_OFFERED]:
+        found.setdefault(kind, []).append((key, f"{name} ({key})" if name != key else key))
+    return found
+
+
+def chosen_disk(value: str) -> tuple[str | None, str]:
+    """What was chosen, as the services take it: which image, and how."""
+    if value.startswith(OVERLAY_PREFIX):
+        return value.removeprefix(OVERLAY_PREFIX), ExportMode.OVERLAY
+    return value or None, ExportMode.EXCLUSIVE
 
 
 def _fits() -> str:
     """For our script: under which headings a type's images stand."""
     labels = dict(DeviceType.choices)
     return json.dumps(
-        {kind.value: [labels[image] for image in images] for kind, images in FITTING_IMAGES.items()}
+        {
+            kind.value: [f"{labels[image]}{more}" for image in images for more in ("", OVERLAY_HEADING)]
+            for kind, images in FITTING_IMAGES.items()
+        }
     )
 
 
@@ -64,7 +88,9 @@ class ApproveForm(NamedForm):
     """What an unknown device becomes."""
 
     image = forms.ChoiceField(
-        required=False, label="Disk", help_text="Images that nobody has. Without one it gets the boot menu."
+        required=False,
+        label="Disk",
+        help_text="Images that nobody has, and overlays. Without one it gets the boot menu.",
     )
 
     def __init__(self, *args: Any, device_type: str = "", **kwargs: Any) -> None:
@@ -90,6 +116,11 @@ class EditForm(NamedForm):
     """What an operator may change of a device."""
 
     kernel_set = forms.ChoiceField(label="Kernel set")
+    channel = forms.ChoiceField(
+        choices=CHANNELS,
+        required=False,
+        help_text="Which versions its overlay takes, unless it is set there.",
+    )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -106,6 +137,7 @@ class EditForm(NamedForm):
                 "device_type": device.device_type,
                 "group": device.group.name if device.group else "",
                 "kernel_set": (plan.kernel_set_id if plan else None) or "default",
+                "channel": device.channel,
             }
         )
 
@@ -118,6 +150,14 @@ class AssignForm(forms.Form):
     def __init__(self, *args: Any, device_type: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["image"].choices = [("", "Choose an image"), *image_choices(device_type)]  # type: ignore[attr-defined]
+
+
+class GroupForm(forms.Form):
+    """Which versions the overlays of a group take."""
+
+    channel = forms.ChoiceField(
+        choices=[("", "The latest version"), *UpdateChannel.choices[1:]], required=False, label="Channel"
+    )
 
 
 class BootOnceForm(forms.Form):

@@ -15,7 +15,7 @@ from devices.services import (
     register_device,
     update_device,
 )
-from images.models import Export, Image
+from images.models import Export, ExportMode, Image
 from images.services import assign_image, unassign_image
 from netboot_site.errors import ConflictError, ValidationError
 
@@ -29,6 +29,7 @@ class ProfileChanges(TypedDict, total=False):
     device_type: str
     enabled: bool
     image_id: str | None
+    mode: str
     kernel_set: str
     group: Group | None
     channel: str
@@ -42,6 +43,7 @@ def register_profile(
     name: str,
     enabled: bool = True,
     image_id: str | None = None,
+    mode: str = ExportMode.EXCLUSIVE,
     kernel_set: str = DEFAULT_KERNEL_SET,
     group: Group | None = None,
     channel: str = "",
@@ -50,7 +52,7 @@ def register_profile(
     device = register_device(mac=mac, device_type=device_type, name=name, enabled=enabled, group=group)
     follow_channel(follower=device, channel=channel)
     _choose_kernel_set(device, kernel_set)
-    _give_image(device, image_id)
+    _give_image(device, image_id, mode)
     return device
 
 
@@ -73,7 +75,7 @@ def update_profile(*, device: Device, **changes: Unpack[ProfileChanges]) -> Devi
     if "kernel_set" in changes:
         _choose_kernel_set(device, changes["kernel_set"])
     if "image_id" in changes:
-        _give_image(device, changes["image_id"])
+        _give_image(device, changes["image_id"], changes.get("mode", ExportMode.EXCLUSIVE))
     return device
 
 
@@ -92,6 +94,7 @@ def approve_device(
     device_type: str | None = None,
     group: Group | None = None,
     image_id: str | None = None,
+    mode: str = ExportMode.EXCLUSIVE,
 ) -> Device:
     """Enroll a device that asked to boot; what is not given is what it told of itself."""
     found = get_discovered(mac=mac)
@@ -101,7 +104,7 @@ def approve_device(
         name=name if name is not None else _suggested_name(found),
         group=group,
     )
-    _give_image(device, image_id)
+    _give_image(device, image_id, mode)
     return device
 
 
@@ -155,14 +158,14 @@ def _choose_kernel_set(device: Device, name: str) -> None:
     BootPlan.objects.update_or_create(device=device, defaults={"kernel_set_id": name})
 
 
-def _give_image(device: Device, image_id: str | None) -> None:
-    """For itself; an overlay of the same image that it has already stays as it is."""
+def _give_image(device: Device, image_id: str | None, mode: str) -> None:
+    """A disk of the same image that it has already stays as it is."""
     if image_id is None or Export.objects.filter(device=device, image=image_id).exists():
         return
     image = Image.objects.filter(id=image_id).first()
     if image is None:
         raise ValidationError(f"There is no image {image_id!r}.")
-    assign_image(image=image, device=device)
+    assign_image(image=image, device=device, mode=mode)
 
 
 def _take_image(device: Device, *, unless: str | None) -> None:

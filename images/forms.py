@@ -122,20 +122,29 @@ class ResizeForm(forms.Form):
         return int(self.cleaned_data["size_gb"] * GIB)
 
 
-class AssignForm(forms.Form):
+class OverlayForm(forms.Form):
+    """What becomes of an overlay's changes, and which version it stands on."""
+
+    persistence = forms.ChoiceField(label="Its changes", choices=Persistence.choices, required=False)
+    version = forms.ChoiceField(label="Version", required=False)
+
+    def __init__(self, *args: Any, numbers: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        versions = [(str(number), f"Version {number}, always") for number in numbers]
+        self.fields["version"].choices = [*FOLLOWED, *versions]  # type: ignore[attr-defined]
+
+
+class AssignForm(OverlayForm):
     """The device that gets the image: one that fits and has no disk."""
 
     device = forms.ChoiceField(label="Device")
     mode = forms.ChoiceField(label="As", choices=MODES, required=False)
-    persistence = forms.ChoiceField(label="Its changes", choices=Persistence.choices, required=False)
-    version = forms.ChoiceField(label="Version", required=False)
+    field_order = ["device", "mode", "persistence", "version"]
 
     def __init__(self, *args: Any, device_type: str, numbers: Sequence[int], **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, numbers=numbers, **kwargs)
         if not numbers:
             self.initial.setdefault("mode", ExportMode.EXCLUSIVE)
-        versions = [(str(number), f"Version {number}, always") for number in numbers]
-        self.fields["version"].choices = [*FOLLOWED, *versions]  # type: ignore[attr-defined]
         fitting = [kind for kind, images in FITTING_IMAGES.items() if device_type in images]
         rows = Device.objects.known().filter(device_type__in=fitting, export=None)
         found = rows.order_by("name", "mac").values_list("mac", "name")[:DEVICES_OFFERED]

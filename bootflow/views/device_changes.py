@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_POST
 
-from bootflow.forms import ApproveForm, AssignForm, BootOnceForm, EditForm, NamedForm, RegisterForm
+from bootflow.forms import (
+    ApproveForm,
+    AssignForm,
+    BootOnceForm,
+    EditForm,
+    GroupForm,
+    NamedForm,
+    RegisterForm,
+    chosen_disk,
+)
 from bootflow.services import (
     approve_device,
     delete_profile,
@@ -17,8 +28,8 @@ from bootflow.services import (
 )
 from bootflow.views.devices import detail_page, find_device
 from devices.models import Device, DeviceState, Group
-from devices.services import create_group
-from netboot_site.pages import attempt, attempt_and_return, layout_of, saved
+from devices.services import create_group, follow_channel
+from netboot_site.pages import Question, ask, attempt, attempt_and_return, layout_of, posted, saved
 from netboot_site.roles import operator_required
 
 REFUSED = 422
@@ -39,9 +50,10 @@ def register(request: HttpRequest) -> HttpResponse:
 
 def _register(form: RegisterForm) -> Device:
     fields = form.cleaned_data
+    image_id, mode = chosen_disk(fields["image"])
     return register_profile(
         mac=fields["mac"], device_type=fields["device_type"], name=fields["name"],
-        image_id=fields["image"] or None, group=_group(form),
+        image_id=image_id, mode=mode, group=_group(form),
     )  # fmt: skip
 
 
@@ -58,9 +70,10 @@ def approve(request: HttpRequest, mac: str) -> HttpResponse:
 
 def _approve(device: Device, form: ApproveForm) -> Device:
     fields = form.cleaned_data
+    image_id, mode = chosen_disk(fields["image"])
     return approve_device(
         mac=device.mac, name=fields["name"], device_type=fields["device_type"],
-        image_id=fields["image"] or None, group=_group(form),
+        image_id=image_id, mode=mode, group=_group(form),
     )  # fmt: skip
 
 
@@ -90,7 +103,7 @@ def _edit(device: Device, form: EditForm) -> Device:
     fields = form.cleaned_data
     return update_profile(
         device=device, name=fields["name"], device_type=fields["device_type"],
-        kernel_set=fields["kernel_set"], group=_group(form),
+        kernel_set=fields["kernel_set"], group=_group(form), channel=fields["channel"],
     )  # fmt: skip
 
 
@@ -128,11 +141,14 @@ def assign(request: HttpRequest, mac: str) -> HttpResponse:
     """Give it a disk."""
     device = _known(mac)
     form = AssignForm(request.POST)
-    if form.is_valid() and attempt(
-        form, lambda: update_profile(device=device, image_id=form.cleaned_data["image"]), field="image"
-    ):
+    if form.is_valid() and attempt(form, lambda: _assign(device, form), field="image"):
         return saved(request, to=f"/devices/{device.mac}/", done="The disk is assigned.")
     return detail_page(request, find_device(mac), status=REFUSED, assign_form=form)
+
+
+def _assign(device: Device, form: AssignForm) -> None:
+    image_id, mode = chosen_disk(form.cleaned_data["image"])
+    update_profile(device=device, image_id=image_id, mode=mode)
 
 
 @operator_required
@@ -154,6 +170,24 @@ def delete(request: HttpRequest, mac: str) -> HttpResponse:
     return attempt_and_return(
         request, lambda: delete_profile(device=device), to="/devices/", refused=f"/devices/{device.mac}/",
         done=f"{device} is deleted; its image is kept.",
+    )  # fmt: skip
+
+
+@operator_required
+def group_channel(request: HttpRequest, number: int) -> HttpResponse:
+    """Which versions the overlays of a group's devices take."""
+    group = get_object_or_404(Group, pk=number)
+    form = GroupForm(posted(request), initial={"channel": group.channel})
+    back = (f"/devices/?q={quote(group.name)}", group.name)
+    question = Question(
+        f"Channel of {group.name}",
+        "Devices of the group whose overlay and whose own settings name no channel boot this one next.",
+        "Save", back=back,
+    )  # fmt: skip
+    return ask(
+        request, question, form,
+        lambda: follow_channel(follower=group, channel=form.cleaned_data["channel"]),
+        to=back[0], done=f"{group.name} is set; its devices follow at their next boot.",
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from bootflow.models import Boot
 from bootflow.outlook import outlook_of
 from bootflow.overview import named, search_devices, tracked
 from devices.models import Device, DeviceState
-from images.overview import open_sessions_of
+from images.overview import disk_of, open_sessions_of_disk
 from netboot_site.errors import ValidationError
 from netboot_site.formats import parse_mac
 from netboot_site.pages import asked, live_answer, live_fragment, page_of
@@ -92,9 +92,11 @@ def _fragment(request: HttpRequest, device: Device) -> SafeString:
     boots = tracked(named(Boot.objects.filter(mac=device.mac))[:BOOTS_SHOWN])
     export = getattr(device, "export", None)
     context = {
-        "device": device, "export": export, "outlook": outlook_of(device), "rows": boots,
+        "device": device, "export": export, "disk": disk_of(export) if export else None,
+        "outlook": outlook_of(device), "rows": boots,
+        "may_write": may_write(request.user),
         "running": next((item for item in boots if item.boot.finished_at is None), None),
-        "sessions": open_sessions_of(export.image) if export else [],
+        "sessions": open_sessions_of_disk(export) if export else [],
     }  # fmt: skip
     return live_fragment(
         request, "devices/live.html", context, url=f"/devices/{device.mac}/live/",

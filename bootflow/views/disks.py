@@ -7,10 +7,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from bootflow.views.devices import find_device
 from devices.models import Device
-from images.forms import CommentForm
+from images.forms import CommentForm, OverlayForm
 from images.models import Layer
-from images.overview import Disk, disk_of
-from images.services import discard_kept, merge_disk, reset_disk, restore_kept
+from images.overview import Disk, disk_of, version_numbers
+from images.services import assign_image, discard_kept, merge_disk, reset_disk, restore_kept
 from netboot_site.pages import Question, ask, posted
 from netboot_site.roles import operator_required
 
@@ -28,6 +28,35 @@ def reset(request: HttpRequest, mac: str) -> HttpResponse:
     return ask(
         request, question, Form(posted(request)), lambda: reset_disk(device=device),
         to=_back(device)[0], done=f"The disk of {device} is fresh again.",
+    )  # fmt: skip
+
+
+@operator_required
+def change(request: HttpRequest, mac: str) -> HttpResponse:
+    """Whether it keeps its changes, and which version it stands on."""
+    device, disk = _overlay(mac)
+    export = disk.export
+    pinned = str(export.version.number) if export.version else export.follows
+    form = OverlayForm(
+        posted(request), numbers=version_numbers(export.image),
+        initial={"persistence": export.persistence, "version": pinned},
+    )  # fmt: skip
+    question = Question(
+        f"Change the disk of {device}",
+        "Both count from its next boot on; what it does now is not disturbed.",
+        "Change", "settings", back=_back(device),
+    )  # fmt: skip
+    return ask(
+        request, question, form, lambda: _change(disk, form), to=_back(device)[0],
+        done=f"The disk of {device} is changed.",
+    )  # fmt: skip
+
+
+def _change(disk: Disk, form: OverlayForm) -> None:
+    fields, export = form.cleaned_data, disk.export
+    assign_image(
+        image=export.image, device=export.device, mode=export.mode,
+        persistence=fields["persistence"] or None, version=fields["version"],
     )  # fmt: skip
 
 

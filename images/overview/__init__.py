@@ -6,11 +6,13 @@ from images.overview.jobs import ended_jobs, jobs_of, unfinished_jobs
 from images.overview.lists import (
     free_images,
     open_sessions_of,
+    open_sessions_of_disk,
+    overlay_images,
     past_sessions_of,
     search_images,
 )
 from images.overview.storage import StorageTotals, storage_totals
-from images.overview.versions import Head, VersionRow, head_of, versions_of
+from images.overview.versions import Head, VersionRow, head_of, version_numbers, versions_of
 
 __all__ = [
     "Contents",
@@ -26,9 +28,12 @@ __all__ = [
     "head_of",
     "jobs_of",
     "open_sessions_of",
+    "open_sessions_of_disk",
+    "overlay_images",
     "past_sessions_of",
     "search_images",
     "storage_totals",
     "unfinished_jobs",
+    "version_numbers",
     "versions_of",
 ]

@@ -54,9 +54,24 @@ def free_images() -> QuerySet[Image]:
     )
 
 
+def overlay_images() -> QuerySet[Image]:
+    """Images that any number of devices can have an overlay of."""
+    versions = Version.objects.filter(image=OuterRef("pk"))
+    return (
+        Image.objects.filter(Exists(versions))
+        .exclude(state__in=[ImageState.DELETING, ImageState.FAILED])
+        .order_by("device_type", "name", "id")
+    )
+
+
 def open_sessions_of(image: Image) -> list[Session]:
     """Who is logged in to it."""
     return list(Session.objects.filter(image=image, ended_at=None)[:SESSIONS_SHOWN])
+
+
+def open_sessions_of_disk(export: Export) -> list[Session]:
+    """Who is logged in to a device's own disk; other disks of the same image do not count."""
+    return list(Session.objects.filter(iqn=export.iqn, ended_at=None)[:SESSIONS_SHOWN])
 
 
 def past_sessions_of(image: Image) -> list[Session]:

@@ -8,6 +8,8 @@ from django.db.models import Count, Q
 
 from images.models import Image, Layer, LayerState, Version
 
+OFFERED = 100
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRow:
@@ -47,6 +49,11 @@ def versions_of(image: Image) -> list[VersionRow]:
         )
         for row in rows
     ]  # fmt: skip
+
+
+def version_numbers(image: Image) -> list[int]:
+    """Those that a form offers, the newest first. One query."""
+    return list(Version.objects.filter(image=image).values_list("number", flat=True)[:OFFERED])
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,21 +8,19 @@ from django.views.decorators.http import require_POST
 from devices.services import get_device
 from images.forms import AssignForm, ResizeForm
 from images.models import ExportMode, Image
+from images.overview import version_numbers
 from images.services import assign_image, delete_image, head_in_use, resize_image, unassign_image
 from images.views.images import find_image
 from netboot_site.pages import Question, ask, attempt_and_return, posted
 from netboot_site.roles import operator_required
 from netboot_site.templatetags.ui import size
 
-VERSIONS_OFFERED = 100
-
 
 @operator_required
 def assign(request: HttpRequest, image_id: str) -> HttpResponse:
     """Give it to a device."""
     image = find_image(image_id)
-    numbers = list(image.versions.values_list("number", flat=True)[:VERSIONS_OFFERED])
-    form = AssignForm(posted(request), device_type=image.device_type, numbers=numbers)
+    form = AssignForm(posted(request), device_type=image.device_type, numbers=version_numbers(image))
     question = Question(
         f"Assign {image.name}",
         "As an overlay each device gets a private layer over a version, and many can have the image. "

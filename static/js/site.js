@@ -81,7 +81,11 @@
   // --- Buttons ----------------------------------------------------------------------------------------------
   const buttons = {
     theme: () => window.toggleTheme(),
-    close: () => dialog.close(),
+    close: (button, event) => {
+      if (!dialog.open) return;  // on a page of its own the link leads back
+      event.preventDefault();
+      dialog.close();
+    },
     copy: async (button) => {
       const source = document.getElementById(button.dataset.from);
       getSelection().selectAllChildren(source);
@@ -91,7 +95,7 @@
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-does]");
-    if (button) buttons[button.dataset.does](button);
+    if (button) buttons[button.dataset.does](button, event);
     for (const menu of all("details.menu[open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }

@@ -7,7 +7,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bootflow.services import register_profile
-from devices.models import Device
+from devices.models import Device, Group
 from images import lineage
 from images.models import Export, Image, Layer, LayerState, Session, StorageNode, Version
 from images.services import create_image
@@ -122,7 +122,7 @@ def test_a_device_without_an_overlay_has_no_such_page(
     assert operator_client.get(DISK + path).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["reset/", "merge/", "kept/1/restore/", "kept/1/discard/"])
+@pytest.mark.parametrize("path", ["reset/", "merge/", "change/", "kept/1/restore/", "kept/1/discard/"])
 def test_a_viewer_changes_no_disk(viewer_client: Client, export: Export, path: str) -> None:
     old = layer_now()
     assert viewer_client.post(DISK + path).status_code == 403
@@ -137,3 +137,106 @@ def test_another_device_s_disk_is_left_alone(operator_client: Client, export: Ex
     others.refresh_from_db()
     assert others.layer is not None
     assert others.layer.used_at is not None
+
+
+def test_the_device_s_page_shows_its_overlay_how_full_it_is_and_what_comes_next(
+    viewer_client: Client, export: Export
+) -> None:
+    published(export.image, comment="the second")
+    page = viewer_client.get(f"/devices/{MAC}/live/").content.decode()
+    for part in ("Overlay on version 1", "12.5 % full", "1 GiB", "keeps its changes",
+                 "Version 2 at the next boot",
+                 "its changes belong to version 1 and are kept aside"):  # fmt: skip
+        assert part in page, part
+    assert DISK not in viewer_client.get(f"/devices/{MAC}/").content.decode()
+
+
+def test_a_login_to_another_overlay_of_the_image_is_not_shown_as_this_device_s(
+    viewer_client: Client, export: Export
+) -> None:
+    other = register_profile(mac="52:54:00:12:34:57", device_type="x64", name="pc-08")
+    log_in(overlay_of(export.image, other))
+    assert b"In use" not in viewer_client.get(f"/devices/{MAC}/live/").content
+    assert b"In use" in viewer_client.get(f"/devices/{other.mac}/live/").content
+
+
+def test_kept_changes_stand_on_the_device_s_page(operator_client: Client, export: Export) -> None:
+    kept = keep_aside(export)
+    page = operator_client.get(f"/devices/{MAC}/live/").content.decode()
+    assert "Changes of version 1, 1 GiB" in page
+    assert f"{DISK}kept/{kept.number}/restore/" in page
+
+
+def test_an_overlay_is_changed_and_changed_back(operator_client: Client, export: Export) -> None:
+    for persistence, version, follows in (
+        ("reset", "1", "pinned"),
+        ("keep", "", ""),
+        ("keep", "test", "test"),
+    ):
+        sent = {"persistence": persistence, "version": version}
+        assert operator_client.post(f"{DISK}change/", sent)["Location"] == f"/devices/{MAC}/"
+        export.refresh_from_db()
+        assert (export.persistence, export.follows) == (persistence, follows)
+        page = operator_client.get(f"{DISK}change/").content.decode()
+        assert f'<option value="{version}" selected>' in page
+
+
+@pytest.mark.parametrize("version", ["7", "yesterday", "-1"])
+def test_a_version_that_there_is_not_cannot_be_chosen(
+    operator_client: Client, export: Export, version: str
+) -> None:
+    answer = operator_client.post(f"{DISK}change/", {"persistence": "reset", "version": version})
+    assert answer.status_code == 422
+    export.refresh_from_db()
+    assert export.persistence == "keep"
+
+
+def test_a_device_is_registered_and_approved_with_an_overlay(operator_client: Client, image: Image) -> None:
+    fields = {"name": "new", "device_type": "x64", "group": "", "image": "overlay:lab"}
+    operator_client.post("/devices/new/", {**fields, "mac": "52:54:00:12:34:60"})
+    unknown = Device.objects.create(mac="52:54:00:12:34:61", device_type="x64", state="discovered")
+    assert 'value="overlay:lab"' in operator_client.get(f"/devices/{unknown.mac}/approve/").content.decode()
+    operator_client.post(f"/devices/{unknown.mac}/approve/", fields)
+    found = Export.objects.values_list("device__mac", "mode", "layer__base_version__number")
+    assert set(found) == {("52:54:00:12:34:60", "overlay", 1), ("52:54:00:12:34:61", "overlay", 1)}
+
+
+def test_a_device_gets_an_overlay_on_its_page(operator_client: Client, image: Image, device: Device) -> None:
+    operator_client.post(f"/devices/{MAC}/assign/", {"image": "overlay:lab"})
+    assert Export.objects.get().mode == "overlay"
+    assert b"overlay" in operator_client.get("/devices/").content
+
+
+def test_a_device_and_its_group_follow_channels(operator_client: Client, device: Device) -> None:
+    edit = {
+        "name": "pc-07",
+        "device_type": "x64",
+        "group": "Lab 1",
+        "kernel_set": "default",
+        "channel": "test",
+    }
+    operator_client.post(f"/devices/{MAC}/edit/", edit)
+    device.refresh_from_db()
+    assert device.channel == "test"
+    assert device.group is not None
+    group = f"/groups/{device.group.pk}/channel/"
+    assert group in operator_client.get(f"/devices/{MAC}/").content.decode()
+    assert operator_client.post(group, {"channel": "production"}, headers=HTMX).status_code == 204
+    device.group.refresh_from_db()
+    assert device.group.channel == "production"
+
+
+def test_a_channel_that_there_is_not_is_refused(operator_client: Client, viewer: object) -> None:
+    group = Group.objects.create(name="Lab 1")
+    path = f"/groups/{group.pk}/channel/"
+    assert operator_client.post(path, {"channel": "beta"}).status_code == 422
+    assert operator_client.get("/groups/999999/channel/").status_code == 404
+    group.refresh_from_db()
+    assert group.channel == ""
+
+
+def test_a_viewer_sets_no_channel(viewer_client: Client) -> None:
+    group = Group.objects.create(name="Lab 1")
+    assert viewer_client.post(f"/groups/{group.pk}/channel/", {"channel": "test"}).status_code == 403
+    group.refresh_from_db()
+    assert group.channel == ""

@@ -198,6 +198,18 @@ def _some_boot() -> int:
     return boot.pk
 
 
+def test_a_question_that_is_cancelled_closes_its_dialog_and_stays_on_the_page(
+    dashboard: Page, base: str, image: Image
+) -> None:
+    dashboard.goto(f"{base}/images/debian/")
+    mark(dashboard)
+    dashboard.get_by_role("link", name="Assign").click()
+    dialog = dashboard.get_by_role("dialog")
+    dialog.get_by_role("link", name="Cancel").click()
+    expect(dialog).not_to_be_visible()
+    assert_not_reloaded(dashboard)
+
+
 def test_the_keyboard_alone_reaches_the_approve_form(dashboard: Page) -> None:
     device = power_on()
     link = dashboard.get_by_role("link", name=f"Approve {device.code}")
