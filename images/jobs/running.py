@@ -89,11 +89,17 @@ def perform(job: Job) -> None:
 
 @contextmanager
 def ending(job: Job, progress: Progress) -> Iterator[None]:
-    """However the block ends, the row says so; what ended it goes on."""
+    """However the block ends, the row says so; what ended it goes on.
+
+    A worker that is told to end puts its job back.
+    """
     state, reason = JobState.FAILED, _OURS
     try:
         yield
         state, reason = JobState.DONE, ""
+    except SystemExit:
+        state = JobState.WAITING
+        raise
     except Cancelled:
         state, reason = JobState.CANCELLED, ""
         raise
@@ -110,7 +116,16 @@ def ending(job: Job, progress: Progress) -> Iterator[None]:
         reason = _DISK_ERRORS.get(error.errno or 0, "The storage node could not read or write its files.")
         raise
     finally:
-        finish(job, state, reason, progress)
+        if state == JobState.WAITING:
+            _put_back(job)
+        else:
+            finish(job, state, reason, progress)
+
+
+def _put_back(job: Job) -> None:
+    """It was not its fault, so it does not count as one of its starts."""
+    job.details = {**job.details, "starts": job.details.get("starts", 1) - 1}
+    Job.objects.filter(pk=job.pk, finished_at=None).update(state=JobState.WAITING, details=job.details)
 
 
 def finish(job: Job, state: JobState, reason: str, progress: Progress | None = None) -> None:

@@ -211,6 +211,23 @@ def test_each_round_is_a_heartbeat_and_a_long_job_goes_on_beating(
     assert not any(thread.name == "beat" for thread in threading.enumerate()), "its thread is left"
 
 
+def test_a_worker_that_is_told_to_end_puts_its_job_back(make_job: MakeJob, let: Let) -> None:
+    def work(job: Job, progress: Progress) -> None:
+        raise SystemExit(-241)  # billiard's answer to SIGTERM
+
+    let(work)
+    job = make_job(details={"file": "a"})
+    for _ in range(2 * running.MOST_STARTS):  # however often the orchestrator is restarted
+        with pytest.raises(SystemExit):
+            work_once("local")
+        assert state_of(job) == (JobState.WAITING, "")
+    done: list[int] = []
+    let(noted(done))
+    assert work_once("local")
+    assert done == [job.pk]
+    assert job.finished_at is None
+
+
 def test_a_killed_worker_leaves_the_job_to_the_next_one(make_job: MakeJob, let: Let) -> None:
     job = make_job()
     done: list[int] = []
