@@ -59,14 +59,14 @@ class Transfer:
     """A disk that is ready to be sent. Whoever takes it must exhaust or close `chunks`."""
 
     length: int | None
-    chunks: Iterator[bytes]
+    chunks: Chunks
 
 
 def begin(wanted: Wanted) -> Transfer:
     """Open the disk. What is wrong with it is raised now, before the first byte."""
     steps = _run(wanted)
     length = cast("int | None", next(steps))
-    return Transfer(length, cast("Iterator[bytes]", steps))
+    return Transfer(length, cast("Chunks", steps))
 
 
 def _run(wanted: Wanted) -> Iterator[int | bytes | None]:
