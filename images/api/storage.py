@@ -23,3 +23,10 @@ def remove_orphans(request: HttpRequest, node: str, body: OrphansIn) -> Status[R
     """Remove files that were found to belong to no image; the node looks again before it removes one."""
     services.remove_orphans(name=node, orphans=body.names)
     return Status(202, RemovingOut(status="removing", node=node, names=body.names))
+
+
+@router.delete("/storage/{node}", response={204: None})
+def remove_storage_node(request: HttpRequest, node: str) -> Status[None]:
+    """Forget a storage node that was taken away; 409 while it is at work or has images."""
+    services.remove_node(name=node)
+    return Status(204, None)

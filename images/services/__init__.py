@@ -22,7 +22,14 @@ from images.services.images import (
 )
 from images.services.imports import begin_upload, end_import, end_upload, request_conversion, request_import
 from images.services.jobs import cancel_job, get_job
-from images.services.nodes import check_room, content_url, find_node, register_node, remove_orphans
+from images.services.nodes import (
+    check_room,
+    content_url,
+    find_node,
+    register_node,
+    remove_node,
+    remove_orphans,
+)
 from images.services.squash import complete_squash, request_squash
 from images.services.usage import head_in_use, in_use, open_sessions
 from images.services.versions import (
@@ -65,6 +72,7 @@ __all__ = [
     "promote",
     "publish_version",
     "register_node",
+    "remove_node",
     "remove_orphans",
     "replace_content",
     "request_conversion",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
-from images.models import StorageNode
+from images.models import Image, StorageNode
 from images.tasks import converge
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 from netboot_site.formats import GIB
+from netboot_site.heartbeat import forget
+
+AT_WORK = timedelta(seconds=10)  # its worker looks each second
 
 
 def register_node(*, name: str, portal_address: str, portal_port: int, content_url: str = "") -> StorageNode:
@@ -63,6 +68,23 @@ def remove_orphans(*, name: str, orphans: Collection[str]) -> StorageNode:
     node.save(update_fields=["orphans_to_remove"])
     nudge(node)
     return node
+
+
+@transaction.atomic
+def remove_node(*, name: str) -> None:
+    """Forget a storage node that was taken away.
+
+    Raises ConflictError while it is at work or has images, NotFoundError if there is none of that name.
+    """
+    node = StorageNode.objects.select_for_update().filter(name=name.replace("\0", " ")).first()
+    if node is None:
+        raise NotFoundError(f"There is no storage node {name[:63]!r}.")
+    if node.observed_at is not None and timezone.now() - node.observed_at < AT_WORK:
+        raise ConflictError(f"The storage node {node.name!r} is at work; stop it first.")
+    if count := Image.objects.filter(node=node).count():
+        raise ConflictError(f"The storage node {node.name!r} has {count} images; delete them first.")
+    forget(node.queue, f"{node.queue}.jobs")
+    node.delete()
 
 
 def check_room(node: StorageNode, size_bytes: int = 0) -> None:

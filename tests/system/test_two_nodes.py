@@ -127,6 +127,26 @@ def test_a_piece_of_an_upload_can_be_resumed_at_the_other_node(pair: Pair) -> No
     wait_for(lambda: pair.image("pieces")["progress"] == 1.0, 20)
 
 
+def test_versions_of_the_second_node_are_served_and_exported_through_the_first(pair: Pair) -> None:
+    pair.create("golden", "second")
+    data = os.urandom(MIB)
+    assert pair.put("golden", data).status == 202
+    wait_for(lambda: pair.image("golden")["progress"] == 1.0, 20)
+    assert pair.first.api("POST", "/api/v1/images/golden/versions", {"comment": "first"}).status == 201
+    wait_for(lambda: pair.image("golden")["versions"][0]["state"] == "ready", 30)
+    mac = "52:54:00:00:0a:09"
+    pair.first.api("POST", "/api/v1/devices", {"mac": mac, "device_type": "x64", "name": "overlay"})
+    assert pair.first.api("PUT", f"/api/v1/images/golden/assign?mac={mac}&mode=overlay").status == 200
+    wait_for(lambda: pair.exports("golden") == ["ready"], 30)
+    Disk.of(pair.first, mac, PORTS["second"]).done("write -P 5 1M 64k", "flush", "read -P 5 1M 64k")
+    assert pair.read(mac, "second", MIB) == data, "an overlay begins as its version"
+    bearer = {"Authorization": f"Bearer {pair.first.token}"}
+    answer = pair.first.http("GET", "/api/v1/images/golden/content?version=1", **bearer)
+    assert (answer.status, len(answer.body), answer.body[:MIB] == data) == (200, 64 * MIB, True)
+    part = pair.first.http("GET", "/api/v1/images/golden/content?version=1", **bearer, Range="bytes=0-99")
+    assert (part.status, part.body) == (206, data[:100])
+
+
 def test_a_stranger_is_refused_by_the_disks_own_node(pair: Pair) -> None:
     pair.create("closed", "second")
     for token in ({}, {"Authorization": "Bearer wrong"}):

@@ -12,7 +12,8 @@ from django.db import transaction
 
 from images.services import content_url, register_node
 from netboot_site.auth import create_token, token_digest
-from netboot_site.models import ApiToken, Heartbeat
+from netboot_site.heartbeat import forget
+from netboot_site.models import ApiToken
 
 
 class Command(BaseCommand):
@@ -39,8 +40,8 @@ class Command(BaseCommand):
 
 def forget_heartbeats() -> None:
     """What the services of an earlier run did says nothing about those of this one."""
-    names = ("control", "recorder", "dnsmasq", f"storage.{settings.STORAGE_NODE}")
-    Heartbeat.objects.filter(name__in=names).delete()
+    node = f"storage.{settings.STORAGE_NODE}"
+    forget("control", "recorder", "dnsmasq", node, f"{node}.jobs")
 
 
 @transaction.atomic

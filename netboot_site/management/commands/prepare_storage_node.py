@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from images.models import StorageNode
 from images.services import content_url, register_node
-from netboot_site.models import Heartbeat
+from netboot_site.heartbeat import forget
 
 _AT_WORK = timedelta(seconds=10)
 
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             portal_port=settings.ISCSI_PORT,
             content_url=content_url(),
         )
-        Heartbeat.objects.filter(name__startswith=f"storage.{settings.STORAGE_NODE}").delete()
+        forget(f"storage.{settings.STORAGE_NODE}", f"storage.{settings.STORAGE_NODE}.jobs")
 
     def _check_database(self) -> None:
         executor = MigrationExecutor(connection)
