@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +10,16 @@ import pytest
 
 from devices.models import Device
 from devices.services import register_device
-from images import services
+from images import qemu_serving, services
 from images.convergence.round import converge_node
-from images.models import Export, Image, StorageNode
+from images.models import Export, Image, StorageNode, Version
+from images.qemu_notes import mounts_below
 from netboot_site.formats import GIB
 from tests.images.fake_layers import FakeLayerStore
 from tests.images.fakes import FakeTargetServer
+from tests.images.real_layers import MIB, Guest, Node, fresh
 from tests.images.rows import publish, settle
-from tests.images.tgtd import PORTAL_ADDRESS, Initiator, Namespace
+from tests.images.tgtd import PORTAL_ADDRESS, Initiator, Namespace, Tgtd
 
 
 @pytest.fixture(autouse=True)
@@ -103,3 +105,61 @@ def initiator(namespace: Namespace) -> Callable[[Export], Initiator]:
         )
 
     return make
+
+
+@pytest.fixture
+def lab(node: StorageNode, tgtd: Tgtd, tmp_path: Path) -> Iterator[Node]:
+    yield Node(node, tgtd, tmp_path / "run")
+    tgtd.kill()
+    qemu_serving.clear_all(tmp_path / "run")
+    assert mounts_below(tmp_path / "run") == [], "the test left mounts"
+
+
+@pytest.fixture
+def guests(initiator: Callable[[Export], Initiator]) -> Iterator[Callable[[Export], Guest]]:
+    started: list[Guest] = []
+
+    def log_in(export: Export) -> Guest:
+        started.append(Guest(initiator(export)))
+        return started[-1]
+
+    yield log_in
+    for guest in started:
+        guest.process.kill()
+        guest.process.wait(10)
+
+
+@pytest.fixture
+def exclusive(
+    lab: Node, make_image: Callable[..., Image], make_device: Callable[..., Device],
+    initiator: Callable[[Export], Initiator],
+) -> Export:  # fmt: skip
+    """A raw head with something in it."""
+    export = services.assign_image(image=make_image("disk1", 64 * MIB), device=make_device(7))
+    lab.round()
+    done = initiator(export).io("write -P 1 0 64k", "flush")
+    assert done.returncode == 0, done.stdout
+    lab.round()
+    return fresh(export)
+
+
+@pytest.fixture
+def published_for_real(lab: Node, exclusive: Export) -> Image:
+    """Version 1 of it."""
+    services.publish_version(image=exclusive.image)
+    lab.round()
+    assert Version.objects.get().is_ready
+    return exclusive.image
+
+
+@pytest.fixture
+def overlays(lab: Node, published_for_real: Image, make_device: Callable[..., Device]) -> list[Export]:
+    """Two of version 1."""
+    made = [
+        services.assign_image(
+            image=published_for_real, device=make_device(number), mode="overlay", persistence=kind
+        )
+        for number, kind in ((1, "keep"), (2, "reset"))
+    ]
+    lab.round()
+    return [fresh(export) for export in made]

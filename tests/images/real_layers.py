@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 from images import qemu_serving
@@ -80,4 +79,6 @@ def reads(initiator: Initiator, *patterns: tuple[int, str]) -> None:
     assert "verification failed" not in done.stdout, done.stdout
 
 
-Login = Callable[[Export], Guest]
+def fresh(export: Export) -> Export:
+    """As its row is now."""
+    return Export.objects.select_related("image", "device", "layer").get(pk=export.pk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,77 +10,16 @@ import pytest
 from django.utils import timezone
 
 from devices.models import Device
-from images import qemu_serving, services
-from images.models import Export, Image, Layer, Session, StorageNode, Version
-from images.qemu_notes import mounts_below
-from tests.images.real_layers import MIB, PREFIX, Guest, Node, reads
-from tests.images.tgtd import Initiator, Tgtd
+from images import services
+from images.models import Export, Image, Layer, Session, Version
+from tests.images.real_layers import MIB, PREFIX, Guest, Node, fresh, reads
+from tests.images.tgtd import Initiator
 
 pytestmark = [
     pytest.mark.real_tgtd,
     pytest.mark.real_qemu_storage,
     pytest.mark.django_db(transaction=True),
 ]
-
-
-@pytest.fixture
-def lab(node: StorageNode, tgtd: Tgtd, tmp_path: Path) -> Iterator[Node]:
-    yield Node(node, tgtd, tmp_path / "run")
-    tgtd.kill()
-    qemu_serving.clear_all(tmp_path / "run")
-    assert mounts_below(tmp_path / "run") == [], "the test left mounts"
-
-
-@pytest.fixture
-def guests(initiator: Callable[[Export], Initiator]) -> Iterator[Callable[[Export], Guest]]:
-    started: list[Guest] = []
-
-    def log_in(export: Export) -> Guest:
-        started.append(Guest(initiator(export)))
-        return started[-1]
-
-    yield log_in
-    for guest in started:
-        guest.process.kill()
-        guest.process.wait(10)
-
-
-@pytest.fixture
-def exclusive(
-    lab: Node, make_image: Callable[..., Image], make_device: Callable[..., Device],
-    initiator: Callable[[Export], Initiator],
-) -> Export:  # fmt: skip
-    """A raw head with something in it."""
-    export = services.assign_image(image=make_image("disk1", 64 * MIB), device=make_device(7))
-    lab.round()
-    done = initiator(export).io("write -P 1 0 64k", "flush")
-    assert done.returncode == 0, done.stdout
-    lab.round()
-    return fresh(export)
-
-
-@pytest.fixture
-def published(lab: Node, exclusive: Export) -> Image:
-    """Version 1 of it."""
-    services.publish_version(image=exclusive.image)
-    lab.round()
-    assert Version.objects.get().is_ready
-    return exclusive.image
-
-
-@pytest.fixture
-def overlays(lab: Node, published: Image, make_device: Callable[..., Device]) -> list[Export]:
-    """Two of version 1."""
-    made = [
-        services.assign_image(image=published, device=make_device(number), mode="overlay", persistence=kind)
-        for number, kind in ((1, "keep"), (2, "reset"))
-    ]
-    lab.round()
-    return [fresh(export) for export in made]
-
-
-def fresh(export: Export) -> Export:
-    return Export.objects.select_related("image", "device", "layer").get(pk=export.pk)
 
 
 def state_of(export: Export) -> tuple[str, str]:
@@ -121,14 +60,14 @@ def test_a_raw_head_in_use_is_frozen_when_its_device_has_logged_out(
 
 
 def test_a_running_layer_is_published_without_cutting_its_session(
-    lab: Node, published: Image, exclusive: Export, guests: Callable[[Export], Guest],
+    lab: Node, published_for_real: Image, exclusive: Export, guests: Callable[[Export], Guest],
     initiator: Callable[[Export], Initiator],
 ) -> None:  # fmt: skip
     guest = guests(exclusive)
     guest.write(4, "4M")
     lab.round()
     session, served = Session.objects.get(ended_at=None), lab.store.observe()
-    version = services.publish_version(image=published)
+    version = services.publish_version(image=published_for_real)
     lab.round()
     assert Version.objects.get(pk=version.pk).is_ready
     assert state_of(exclusive) == ("ready", "")
@@ -141,7 +80,7 @@ def test_a_running_layer_is_published_without_cutting_its_session(
     guest.leave()
     lab.round()
     reads(initiator(exclusive), (1, "0"), (5, "4M"), (5, "6M"))
-    services.roll_back(image=published, number=2)
+    services.roll_back(image=published_for_real, number=2)
     lab.round()
     reads(initiator(exclusive), (1, "0"), (4, "4M"), (0, "6M"))
 
@@ -223,11 +162,11 @@ def test_merged_changes_become_the_version_that_others_move_to(
 
 
 def test_a_head_that_is_a_layer_grows_when_nobody_is_logged_in(
-    lab: Node, published: Image, exclusive: Export, guests: Callable[[Export], Guest],
+    lab: Node, published_for_real: Image, exclusive: Export, guests: Callable[[Export], Guest],
     initiator: Callable[[Export], Initiator],
 ) -> None:  # fmt: skip
     guest = guests(exclusive)
-    services.resize_image(image=published, size_bytes=128 * MIB)
+    services.resize_image(image=published_for_real, size_bytes=128 * MIB)
     lab.round()
     assert state_of(exclusive) == ("waiting", "waiting for lab1-07 to log out")
     guest.leave()
@@ -238,10 +177,10 @@ def test_a_head_that_is_a_layer_grows_when_nobody_is_logged_in(
 
 
 def test_a_clone_lives_on_its_own_and_its_base_goes_after_it(
-    lab: Node, published: Image, exclusive: Export, make_device: Callable[..., Device],
+    lab: Node, published_for_real: Image, exclusive: Export, make_device: Callable[..., Device],
     initiator: Callable[[Export], Initiator], images_path: Path,
 ) -> None:  # fmt: skip
-    clone = services.clone_image(image=published, new_id="disk2", name="Second", number=1)
+    clone = services.clone_image(image=published_for_real, new_id="disk2", name="Second", number=1)
     export = services.assign_image(image=clone, device=make_device(3))
     lab.round()
     lab.round()
@@ -250,11 +189,11 @@ def test_a_clone_lives_on_its_own_and_its_base_goes_after_it(
     lab.round()
     services.unassign_image(image=clone)
     services.delete_image(image=clone)
-    services.unassign_image(image=published)
+    services.unassign_image(image=published_for_real)
     for _ in range(3):
         lab.round()
     assert list(Image.objects.values_list("id", flat=True)) == ["disk1"]
-    services.delete_image(image=published)
+    services.delete_image(image=published_for_real)
     lab.round()
     assert not Image.objects.exists()
     assert list(images_path.iterdir()) == []
