@@ -125,7 +125,7 @@ def _python_services(accounts: Accounts) -> list[Program]:
         Program("boot", SERVICES, web, granian(run / "boot" / "boot.sock", boot, workers=2, threads=4)),
         Program(
             "storage-http", SERVICES, disks,
-            granian(run / "storage" / "storage.sock", site, workers=1, threads=4),
+            granian(run / "storage" / "storage.sock", site, workers=1, threads=16),
         ),
         Program("worker-control", SERVICES, web, _worker("control")),
         Program("worker-storage", SERVICES, disks, _worker(settings.STORAGE_QUEUE)),
