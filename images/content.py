@@ -212,7 +212,7 @@ def _arrive(image: Image, part: PartFile, total: int) -> None:
     if kind == RAW:
         arrival.make_head(image, part, total)
     else:
-        services.request_conversion(image=image, details={"source": "upload"})
+        arrival.begin_soon(services.request_conversion(image=image, details={"source": "upload"}))
 
 
 def _wrong_digest() -> ValidationError:

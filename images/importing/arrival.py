@@ -9,7 +9,8 @@ from django.conf import settings
 
 from images import services
 from images.contents import inspect
-from images.models import Image, LayerFormat, layer_file_name
+from images.jobs.tasks import work
+from images.models import Image, Job, LayerFormat, layer_file_name
 from images.sparse import PartFile
 from images.tgt import local_server
 from netboot_site.errors import ConflictError, UnavailableError
@@ -28,6 +29,12 @@ def upload_path(image: Image) -> Path:
 def import_path(image: Image) -> Path:
     """A disk that is being made out of something else."""
     return folder_of(image) / "import.part"
+
+
+def begin_soon(job: Job) -> Job:
+    """Start the node's worker for long work; were the message lost, its timer would within a second."""
+    work.delay_on_commit_to(f"{job.image.node.queue}.jobs")  # type: ignore[attr-defined]  # NudgeTask
+    return job
 
 
 def remove_parts(image: Image) -> None:

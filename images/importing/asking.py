@@ -8,6 +8,7 @@ from django.conf import settings
 
 from images import services
 from images.content import when_made
+from images.importing.arrival import begin_soon
 from images.importing.download import check_url
 from images.importing.folder import path_of
 from images.importing.reading import open_regular
@@ -27,4 +28,5 @@ def ask_for_import(*, image: Image, url: str = "", file: str = "", author: str =
         if image.node_id == settings.STORAGE_NODE:
             os.close(open_regular(path))  # another node finds out for itself, and its job says so
         details = {"source": "file", "name": file}
-    return services.request_import(image=when_made(image), details=details, author=author)
+    job = services.request_import(image=when_made(image), details=details, author=author)
+    return begin_soon(job)
