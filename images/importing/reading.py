@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from images.importing.limits import Budget
@@ -31,6 +33,25 @@ def open_regular(path: Path) -> int:
         os.close(descriptor)
         raise ValidationError(f"{path.name!r} is no regular file.")
     return descriptor
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A file that a person named at a terminal, opened with that person's rights."""
+
+    path: Path
+    descriptor: int
+
+
+@contextmanager
+def opened_by_person(path: Path) -> Iterator[Opened]:
+    """A person may name a link; it is what it leads to that is read."""
+    real = path.resolve()
+    descriptor = open_regular(real)
+    try:
+        yield Opened(real, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def copy_raw(descriptor: int, part: PartFile, budget: Budget, report: Report) -> None:

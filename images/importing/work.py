@@ -15,7 +15,7 @@ from images.importing.converting import convert
 from images.importing.download import Download
 from images.importing.formats import LOOK_BYTES, RAW, is_container, recognise
 from images.importing.limits import Budget, check_fits
-from images.importing.reading import FLUSH_STEP_BYTES, copy_raw, open_regular
+from images.importing.reading import FLUSH_STEP_BYTES, Opened, copy_raw, open_regular
 from images.importing.unpacking import Unpacker
 from images.jobs.progress import Cancelled, Progress
 from images.models import Image, Job
@@ -26,7 +26,7 @@ from netboot_site.locks import advisory_lock
 WATCH_PERIOD_SECONDS = 0.5
 
 
-def run_import(job: Job, progress: Progress) -> None:
+def run_import(job: Job, progress: Progress, opened: Opened | None = None) -> None:
     """Do it, from its beginning: whatever an earlier try left is written over.
 
     The spooled upload and the unfinished disk are removed at the end, whatever the end; a process that is
@@ -37,7 +37,7 @@ def run_import(job: Job, progress: Progress) -> None:
         if not held:
             raise ConflictError(f"Another upload to the image {image.pk!r} is running.")
         try:
-            _import(image, job, progress)
+            _import(image, job, progress, opened)
         except Cancelled:
             _end(image, job, "")
             raise
@@ -60,12 +60,14 @@ def _told(error: OrchestratorError | OSError | SoftTimeLimitExceeded) -> str:
     return "The storage node could not read or write its files, or it took too long."
 
 
-def _import(image: Image, job: Job, progress: Progress) -> None:
+def _import(image: Image, job: Job, progress: Progress, opened: Opened | None) -> None:
     match job.details:
         case {"source": "upload"}:
-            import_file(image, arrival.upload_path(image), progress)
+            _import_path(image, arrival.upload_path(image), progress)
         case {"source": "file", "name": str(name)}:
-            import_file(image, folder.path_of(name), progress)
+            _import_path(image, folder.path_of(name), progress)
+        case {"source": "terminal"} if opened is not None:
+            _import_file(image, opened, progress)
         case {"source": "url", "url": str(url)}:
             with Download(url) as download:
                 _import_url(image, download, progress)
@@ -73,20 +75,24 @@ def _import(image: Image, job: Job, progress: Progress) -> None:
             raise ValidationError("This import was begun by a program that is gone; start it again.")
 
 
-def import_file(image: Image, path: Path, progress: Progress, descriptor: int | None = None) -> None:
-    """Make the head out of a file that is all there, whatever its format."""
-    opened = open_regular(path) if descriptor is None else os.dup(descriptor)
+def _import_path(image: Image, path: Path, progress: Progress) -> None:
+    descriptor = open_regular(path)
     try:
-        os.lseek(opened, 0, os.SEEK_SET)
-        kind = recognise(os.pread(opened, LOOK_BYTES, 0))
-        if is_container(kind):
-            _convert(image, path if descriptor is None else Path(f"/dev/fd/{opened}"), kind, progress)
-            return
-        with PartFile(arrival.import_path(image), 0) as part:
-            _stream(opened, kind, part, progress)
-            _arrive(image, part)
+        _import_file(image, Opened(path, descriptor), progress)
     finally:
-        os.close(opened)
+        os.close(descriptor)
+
+
+def _import_file(image: Image, file: Opened, progress: Progress) -> None:
+    """Make the head out of a file that is all there, whatever its format."""
+    kind = recognise(os.pread(file.descriptor, LOOK_BYTES, 0))
+    if is_container(kind):
+        os.close(open_regular(file.path))  # qemu opens it anew, with the rights that we have now
+        _convert(image, file.path, kind, progress)
+        return
+    with PartFile(arrival.import_path(image), 0) as part:
+        _stream(file.descriptor, kind, part, progress)
+        _arrive(image, part)
 
 
 def _stream(descriptor: int, kind: str, part: PartFile, progress: Progress) -> None:
