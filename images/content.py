@@ -11,7 +11,7 @@ import errno
 import hashlib
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from django.conf import settings
 from django.http import UnreadablePostError
 
 from images import services
-from images.convergence.uploads import upload_lock
+from images.convergence.uploads import alone
 from images.importing import arrival, containers
 from images.importing.formats import LOOK_BYTES, RAW, is_container, is_stream, recognise
 from images.importing.limits import Budget, check_fits
@@ -30,11 +30,9 @@ from images.pieces import Piece, parse_piece, parse_sha256
 from images.sparse import PIECE_BYTES, PartFile
 from netboot_site.errors import ConflictError, UnavailableError, ValidationError
 from netboot_site.formats import GIB
-from netboot_site.locks import advisory_lock
 
 REPORT_PERIOD_SECONDS = 0.5
 CREATION_TIMEOUT_SECONDS = 10.0
-HANDOVER_TIMEOUT_SECONDS = 2.0
 
 
 class Stream(Protocol):
@@ -49,7 +47,7 @@ def receive(*, image_id: str, stream: Stream, content_length: str, content_range
     piece, digest = parse_piece(content_length, content_range), parse_sha256(sha256)
     _check_total(piece)
     image = services.get_image(image_id=image_id)
-    with _alone(image):
+    with alone(image.pk):
         image.refresh_from_db()
         image = when_made(image)
         arrival.refuse_while_in_use(image)
@@ -64,18 +62,6 @@ def receive(*, image_id: str, stream: Stream, content_length: str, content_range
             _take(image, piece, body, digest)
     image.refresh_from_db()
     return image
-
-
-@contextmanager
-def _alone(image: Image) -> Iterator[None]:
-    """Hold the upload's lock. Who resumes at once may be quicker than our notice of the cut."""
-    end = time.monotonic() + HANDOVER_TIMEOUT_SECONDS
-    with ExitStack() as stack:
-        while not stack.enter_context(advisory_lock(upload_lock(image.pk))):
-            if time.monotonic() >= end:
-                raise ConflictError(f"Another upload to the image {image.pk!r} is running.")
-            time.sleep(0.1)
-        yield
 
 
 def when_made(image: Image) -> Image:

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from django.conf import settings
 
 from images.convergence.facts import Desired
 from images.models import Image, ImageState, Job, JobKind, Layer
+from netboot_site.errors import ConflictError
 from netboot_site.locks import advisory_lock
 
+HANDOVER_TIMEOUT_SECONDS = 2.0
 _HEAD = re.compile(r"head-(\d{1,10})\.raw")
 
 
 def upload_lock(image_id: str) -> str:
     """The lock that the one running upload or import of an image holds."""
     return f"images.upload.{image_id}"
+
+
+@contextmanager
+def alone(image_id: str) -> Iterator[None]:
+    """Hold that lock. Who comes next may be quicker than our notice that the last one is over.
+
+    Raises ConflictError.
+    """
+    end = time.monotonic() + HANDOVER_TIMEOUT_SECONDS
+    with ExitStack() as stack:
+        while not stack.enter_context(advisory_lock(upload_lock(image_id))):
+            if time.monotonic() >= end:
+                raise ConflictError(f"Another upload to the image {image_id!r} is running.")
+            time.sleep(0.1)
+        yield
 
 
 def free_abandoned_uploads(desired: Desired) -> None:
@@ -41,7 +61,7 @@ def _free(image_id: str) -> None:
     if image is None:
         return
     job = _ended_job(image)
-    _remove_leftovers(image_id, upload_too=job is not None)
+    remove_leftovers(image_id, upload_too=job is not None)
     received = image.upload_received_bytes
     if received is not None and received == image.upload_total_bytes:
         # All bytes came and did not become the disk: whoever sends the last one again makes them.
@@ -63,8 +83,11 @@ def _ended_job(image: Image) -> Job | None:
     return job if complete and job.details.get("source") == "upload" else None
 
 
-def _remove_leftovers(image_id: str, *, upload_too: bool) -> None:
-    """A disk that was not finished, or was finished and never came to count: no row knows its number."""
+def remove_leftovers(image_id: str, *, upload_too: bool) -> None:
+    """A disk that was not finished, or was finished and never came to count: no row knows its number.
+
+    The upload's lock is held: nobody else is making one.
+    """
     folder = Path(settings.IMAGES_PATH) / image_id
     for name in ("import.part", "upload.part") if upload_too else ("import.part",):
         (folder / name).unlink(missing_ok=True)

@@ -37,12 +37,6 @@ def begin_soon(job: Job) -> Job:
     return job
 
 
-def remove_parts(image: Image) -> None:
-    """What an import that has ended leaves behind."""
-    upload_path(image).unlink(missing_ok=True)
-    import_path(image).unlink(missing_ok=True)
-
-
 def refuse_while_in_use(image: Image) -> None:
     """By the rows, and by the target server itself, since a login of this second is in no row yet."""
     if services.in_use(image=image) or _logged_in_now(image.iqn):
@@ -57,7 +51,7 @@ def _logged_in_now(iqn: str) -> bool:
     return any(target.iqn == iqn and target.logins for target in targets)
 
 
-def make_head(image: Image, part: PartFile, size_bytes: int) -> None:
+def make_head(image: Image, part: PartFile, size_bytes: int, job: Job | None = None) -> None:
     """The part becomes the head: its bytes first, then its name, then the row that makes it count."""
     size_bytes = max(image.size_bytes, services.check_size(size_bytes=size_bytes))
     part.extend(size_bytes)
@@ -67,7 +61,7 @@ def make_head(image: Image, part: PartFile, size_bytes: int) -> None:
     head = Path(settings.IMAGES_PATH) / layer_file_name(image.pk, number, LayerFormat.RAW)
     part.path.rename(head)
     _sync_folder(head.parent)
-    services.replace_content(image=image, number=number, size_bytes=size_bytes, contents=contents)
+    services.replace_content(image=image, number=number, size_bytes=size_bytes, contents=contents, job=job)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from celery.exceptions import SoftTimeLimitExceeded
 
 from images import services
-from images.convergence.uploads import upload_lock
+from images.convergence.uploads import alone, remove_leftovers
 from images.importing import arrival, folder
 from images.importing.converting import convert
 from images.importing.download import Download
@@ -18,10 +18,9 @@ from images.importing.limits import Budget, check_fits
 from images.importing.reading import FLUSH_STEP_BYTES, Opened, copy_raw, open_regular
 from images.importing.unpacking import Unpacker
 from images.jobs.progress import Cancelled, Progress
-from images.models import Image, Job
+from images.models import Job
 from images.sparse import PIECE_BYTES, PartFile
-from netboot_site.errors import ConflictError, OrchestratorError, ValidationError
-from netboot_site.locks import advisory_lock
+from netboot_site.errors import OrchestratorError, ValidationError
 
 WATCH_PERIOD_SECONDS = 0.5
 
@@ -32,24 +31,21 @@ def run_import(job: Job, progress: Progress, opened: Opened | None = None) -> No
     The spooled upload and the unfinished disk are removed at the end, whatever the end; a process that is
     killed leaves both to the one that picks the job up.
     """
-    image = job.image
-    with advisory_lock(upload_lock(image.pk)) as held:
-        if not held:
-            raise ConflictError(f"Another upload to the image {image.pk!r} is running.")
+    with alone(job.image_id):
         try:
-            _import(image, job, progress, opened)
+            _import(job, progress, opened)
         except Cancelled:
-            _end(image, job, "")
+            _end(job, "")
             raise
         except (OrchestratorError, OSError, SoftTimeLimitExceeded) as error:
-            _end(image, job, _told(error))
+            _end(job, _told(error))
             raise
-        _end(image, job, "")
+        remove_leftovers(job.image_id, upload_too=True)
 
 
-def _end(image: Image, job: Job, reason: str) -> None:
-    arrival.remove_parts(image)
-    services.end_import(image=image, reason=reason, job=job)
+def _end(job: Job, reason: str) -> None:
+    remove_leftovers(job.image_id, upload_too=True)
+    services.end_import(image=job.image, reason=reason, job=job)
 
 
 def _told(error: OrchestratorError | OSError | SoftTimeLimitExceeded) -> str:
@@ -60,39 +56,39 @@ def _told(error: OrchestratorError | OSError | SoftTimeLimitExceeded) -> str:
     return "The storage node could not read or write its files, or it took too long."
 
 
-def _import(image: Image, job: Job, progress: Progress, opened: Opened | None) -> None:
+def _import(job: Job, progress: Progress, opened: Opened | None) -> None:
     match job.details:
         case {"source": "upload"}:
-            _import_path(image, arrival.upload_path(image), progress)
+            _import_path(job, arrival.upload_path(job.image), progress)
         case {"source": "file", "name": str(name)}:
-            _import_path(image, folder.path_of(name), progress)
+            _import_path(job, folder.path_of(name), progress)
         case {"source": "terminal"} if opened is not None:
-            _import_file(image, opened, progress)
+            _import_file(job, opened, progress)
         case {"source": "url", "url": str(url)}:
             with Download(url) as download:
-                _import_url(image, download, progress)
+                _import_url(job, download, progress)
         case _:
             raise ValidationError("This import was begun by a program that is gone; start it again.")
 
 
-def _import_path(image: Image, path: Path, progress: Progress) -> None:
+def _import_path(job: Job, path: Path, progress: Progress) -> None:
     descriptor = open_regular(path)
     try:
-        _import_file(image, Opened(path, descriptor), progress)
+        _import_file(job, Opened(path, descriptor), progress)
     finally:
         os.close(descriptor)
 
 
-def _import_file(image: Image, file: Opened, progress: Progress) -> None:
+def _import_file(job: Job, file: Opened, progress: Progress) -> None:
     """Make the head out of a file that is all there, whatever its format."""
     kind = recognise(os.pread(file.descriptor, LOOK_BYTES, 0))
     if is_container(kind):
         os.close(open_regular(file.path))  # qemu opens it anew, with the rights that we have now
-        _convert(image, file.path, kind, progress)
+        _convert(job, file.path, kind, progress)
         return
-    with PartFile(arrival.import_path(image), 0) as part:
+    with PartFile(arrival.import_path(job.image), 0) as part:
         _stream(file.descriptor, kind, part, progress)
-        _arrive(image, part)
+        _arrive(job, part)
 
 
 def _stream(descriptor: int, kind: str, part: PartFile, progress: Progress) -> None:
@@ -106,35 +102,35 @@ def _stream(descriptor: int, kind: str, part: PartFile, progress: Progress) -> N
         unpacker.finish()
 
 
-def _convert(image: Image, source: Path, kind: str, progress: Progress) -> None:
-    target = arrival.import_path(image)
+def _convert(job: Job, source: Path, kind: str, progress: Progress) -> None:
+    target = arrival.import_path(job.image)
     size_bytes = convert(source, kind, target, progress.report)
     with PartFile(target, size_bytes) as part:
-        _arrive(image, part)
+        _arrive(job, part)
 
 
-def _arrive(image: Image, part: PartFile) -> None:
+def _arrive(job: Job, part: PartFile) -> None:
     part.flush()
-    arrival.make_head(image, part, part.position)
+    arrival.make_head(job.image, part, part.position, job)
 
 
-def _import_url(image: Image, download: Download, progress: Progress) -> None:
+def _import_url(job: Job, download: Download, progress: Progress) -> None:
     """A container is fetched whole before it is converted; everything else is written while it comes."""
     first = download.beginning(LOOK_BYTES)
     kind = recognise(first)
-    check_fits(download.total or 0, arrival.import_path(image).parent)
+    check_fits(download.total or 0, arrival.import_path(job.image).parent)
     if is_container(kind):
-        with PartFile(arrival.upload_path(image), 0) as part:
+        with PartFile(arrival.upload_path(job.image), 0) as part:
             _fetch(download, part, progress)
             part.flush()
-        _convert(image, arrival.upload_path(image), kind, progress)
+        _convert(job, arrival.upload_path(job.image), kind, progress)
         return
-    with PartFile(arrival.import_path(image), 0) as part:
+    with PartFile(arrival.import_path(job.image), 0) as part:
         if kind == RAW:
             _fetch(download, part, progress)
         else:
             _fetch_archive(download, kind, part, progress)
-        _arrive(image, part)
+        _arrive(job, part)
 
 
 def _fetch(download: Download, part: PartFile, progress: Progress) -> None:

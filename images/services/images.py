@@ -15,10 +15,13 @@ from images.models import (
     Export,
     Image,
     ImageState,
+    Job,
+    JobState,
     Layer,
     LayerFormat,
     LayerState,
 )
+from images.services.jobs import end_job
 from images.services.nodes import check_room, find_node, nudge
 from images.services.usage import refuse_while_in_use
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
@@ -126,9 +129,16 @@ def take_layer_number(*, image: Image) -> int:
 
 @transaction.atomic
 def replace_content(
-    *, image: Image, number: int, size_bytes: int, contents: dict[str, Any] | None = None
+    *,
+    image: Image,
+    number: int,
+    size_bytes: int,
+    contents: dict[str, Any] | None = None,
+    job: Job | None = None,
 ) -> None:
     """Let a new raw head count, whose file is on the disk already under a number that was taken for it.
+
+    The job that made it is done in the same moment: whoever sees the image ready may import again.
 
     Raises ConflictError if the image was changed meanwhile.
     """
@@ -144,6 +154,8 @@ def replace_content(
     row.contents = contents or {}
     row.upload_received_bytes = row.upload_total_bytes
     row.save()
+    if job is not None:
+        end_job(job=job, state=JobState.DONE)
     nudge(row.node)
 
 

@@ -8,7 +8,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from images import lineage
-from images.models import Image, ImageState, Job, JobKind, LayerFormat
+from images.models import Image, ImageState, Job, JobKind, JobState, LayerFormat
+from images.services.jobs import end_job
 from images.services.nodes import check_room, nudge
 from images.services.usage import refuse_while_in_use
 from netboot_site.errors import ConflictError
@@ -79,6 +80,7 @@ def end_import(*, image: Image, job: Job, reason: str = "") -> None:
     row.import_error = row.last_error = reason
     row.upload_received_bytes = row.upload_total_bytes = None
     row.save()
+    end_job(job=job, state=JobState.FAILED if reason else JobState.CANCELLED, reason=reason)
     nudge(row.node)
 
 

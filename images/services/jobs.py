@@ -31,3 +31,13 @@ def cancel_job(*, job: Job) -> Job:
         row.state, row.finished_at = JobState.CANCELLED, timezone.now()
     row.save(update_fields=["cancel_requested", "state", "finished_at"])
     return row
+
+
+def end_job(*, job: Job, state: JobState, reason: str = "") -> None:
+    """It has ended so, in the transaction that changes what it worked on."""
+    job.refresh_from_db(fields=["done_bytes", "total_bytes"])
+    total = job.total_bytes if job.total_bytes is not None else job.done_bytes
+    done = total if state == JobState.DONE else job.done_bytes
+    Job.objects.filter(pk=job.pk, finished_at=None).update(
+        state=state, last_error=reason, finished_at=timezone.now(), done_bytes=done, total_bytes=total
+    )
