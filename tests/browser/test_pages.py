@@ -9,12 +9,13 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from bootflow.models import Boot, KernelSet
 from bootflow.services import register_profile
 from devices.models import Device, DeviceState
-from images.models import Export, Image
+from images.models import Channel, Export, Image
 from images.services import create_image, register_node
 from netboot_site.formats import GIB
 from tests.browser.believable import PASSWORD as LAB_PASSWORD
 from tests.browser.believable import fill
 from tests.browser.chromium import Complaints, sign_in
+from tests.images.overlays import published, settle
 
 pytestmark = [pytest.mark.chromium, pytest.mark.django_db(transaction=True)]
 expect.set_options(timeout=15_000)  # an idle page asks every five seconds
@@ -196,6 +197,28 @@ def _some_boot() -> int:
     boot = Boot.objects.exclude(reason="").first()
     assert boot is not None
     return boot.pk
+
+
+def test_a_version_is_published_promoted_and_rolled_back_without_a_reload(
+    dashboard: Page, base: str, image: Image, complaints: Complaints
+) -> None:
+    published(image, comment="the first")
+    dashboard.goto(f"{base}/images/debian/")
+    mark(dashboard)
+    dashboard.get_by_role("link", name="Publish").click()
+    dialog = dashboard.get_by_role("dialog")
+    dialog.get_by_label("Comment").fill("the second")
+    dialog.get_by_role("button", name="Publish").click()
+    expect(dashboard.get_by_role("link", name="the second")).to_be_visible()
+    dashboard.get_by_role("button", name="Promote version 1 to test").click()
+    expect(dashboard.get_by_text("The channel test names version 1")).to_be_visible()
+    settle(image)
+    dashboard.get_by_role("link", name="Roll back").click()
+    dialog.get_by_role("button", name="Roll back").click()
+    expect(dashboard.get_by_text("Debian 12 stands on version 1 again.")).to_be_visible()
+    assert_not_reloaded(dashboard)
+    assert Channel.objects.get().version.number == 1
+    assert complaints.seen == []
 
 
 def test_a_question_that_is_cancelled_closes_its_dialog_and_stays_on_the_page(
