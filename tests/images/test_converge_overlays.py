@@ -6,10 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from devices.models import Device
 from images import services
 from images.models import Export, Image, Layer, LayerState, Version
+from netboot_site.errors import ConflictError
 from tests.images.fake_layers import FakeLayerStore
 from tests.images.fakes import FakeTargetServer
 
@@ -121,3 +124,57 @@ def test_a_frozen_layer_outlives_its_head_and_an_unknown_file_is_left_alone(
         "head-0.raw", "head-1.raw", "layer-3.qcow2",
     ]  # fmt: skip
     assert set(Layer.objects.values_list("state", flat=True)) == {LayerState.READY}
+
+
+@pytest.mark.parametrize("count", [1, 20])
+def test_a_quiet_round_asks_the_same_of_the_database_for_one_overlay_and_for_twenty(
+    published: Image, make_device: Callable[..., Device], converge: Round, count: int
+) -> None:
+    for number in range(1, count + 1):
+        services.assign_image(image=published, device=make_device(number), mode="overlay")
+    converge()
+    converge()
+    with CaptureQueriesContext(connection) as queries:
+        converge()
+    # images, layers, exports, sessions, versions, channels, node, and four of the heartbeat
+    assert len(queries) == 11, [query["sql"] for query in queries]
+
+
+def test_a_version_says_for_whom_it_waits_and_its_overlay_says_so_too(
+    image: Image, make_device: Callable[..., Device], converge: Round, server: FakeTargetServer
+) -> None:
+    export = services.assign_image(image=image, device=make_device(7))
+    converge()
+    server.log_in(export.iqn, export.initiator_name)
+    services.publish_version(image=image)
+    overlay = services.assign_image(image=image, device=make_device(1), mode="overlay")
+    converge()
+    waiting = "waiting for lab1-07 to log out"
+    overlay.refresh_from_db()
+    assert (overlay.observed_state, overlay.last_error) == ("pending", waiting)
+    assert Version.objects.get().last_error == waiting
+    server.log_out(export.iqn)
+    converge()
+    overlay.refresh_from_db()
+    assert (overlay.observed_state, overlay.last_error) == ("ready", "")
+    assert Version.objects.get().last_error == ""
+
+
+def test_a_process_that_ended_is_told_of_and_replaced(
+    overlay: Export, converge: Round, server: FakeTargetServer, store: FakeLayerStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def refuse(*words: object, **more: object) -> None:
+        raise ConflictError("A layer's file cannot be read: it may be damaged.")
+
+    store.kill(f"e{overlay.pk}")
+    server.log_in(overlay.iqn, overlay.initiator_name)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "stop", refuse)
+        converge()
+    assert f"by force no target {overlay.iqn}" in server.calls
+    overlay.refresh_from_db()
+    assert overlay.observed_state == "pending"
+    converge()
+    overlay.refresh_from_db()
+    assert (overlay.observed_state, overlay.last_error) == ("ready", "")
