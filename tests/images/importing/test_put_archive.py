@@ -67,7 +67,8 @@ def test_an_archive_becomes_the_disk_in_it(
     image: Image, put: Callable[..., HttpResponse], images_path: Path, kind: str
 ) -> None:
     data = os.urandom(3 * MIB) + bytes(16 * MIB) + os.urandom(MIB + 1)
-    answer = put(packed(kind, data), f"?sha256={hashlib.sha256(packed(kind, data)).hexdigest()}")
+    whole = packed(kind, data)
+    answer = put(whole, f"?sha256={hashlib.sha256(whole).hexdigest()}")
     assert answer.status_code == 202, answer.content
     body = answer.json()
     assert (body["state"], body["progress"], body["last_error"]) == ("ready", 1.0, "")
