@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from images import lineage, services
@@ -127,7 +127,8 @@ def test_overlays_stay_on_the_old_chain_until_they_are_made_anew(
     assert export.layer.parent == old
     assert states(image)[old.number] == LayerState.READY
     version.refresh_from_db()
-    lineage.refresh(export, version)
+    with transaction.atomic():
+        lineage.refresh(export, version)
     assert export.layer.parent == version.layer
     assert states(image)[old.number] == LayerState.DELETING
 
