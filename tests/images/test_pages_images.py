@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
 from devices.models import Device
-from images.models import Export, Image, ImageState, Session, StorageNode
+from images.models import Export, Image, ImageState, Job, Session, StorageNode
 from images.services import assign_image, create_image, promote
 from netboot_site.formats import GIB
 from tests.images.overlays import overlay_of, published
@@ -182,3 +183,23 @@ def test_a_disk_that_grows_under_its_device_says_when_that_is_seen(
     assert b"sees the new size at the next boot" not in operator_client.get("/images/debian-12/").content
     Image.objects.update(size_bytes=40 * GIB)
     assert b"sees the new size at the next boot" in operator_client.get("/images/debian-12/").content
+
+
+def test_the_list_tells_versions_channels_devices_and_work_in_as_many_queries_for_one_as_for_many(
+    viewer_client: Client, node: StorageNode, make_device: Callable[..., Device],
+    django_assert_num_queries: Callable[[int], Any],
+) -> None:  # fmt: skip
+    viewer_client.get("/images/")
+    for number in (1, 2):
+        made = create_image(image_id=f"lab{number}", name="Lab", size_bytes=GIB, device_type="x64")
+        published(made)
+        promote(image=made, channel="test", number=1)
+        overlay_of(made, make_device(2 * number))
+        assign_image(image=made, device=make_device(2 * number + 1))
+        Job.objects.create(image=made, kind="squash", state="running", done_bytes=1, total_bytes=4)
+        with django_assert_num_queries(
+            8
+        ):  # who asks (2), short nodes, how many, rows, writers, channels, work
+            page = viewer_client.get("/images/").content.decode()
+    for part in ("test 1", "1 overlay", "lab1-05", 'Squash, <span class="tabular">25.0 %'):
+        assert part in page, part
