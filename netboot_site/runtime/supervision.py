@@ -20,6 +20,7 @@ from netboot_site.runtime.programs import PYTHON
 
 _FOLDER = Path(settings.RUN_PATH / "supervisor")
 _SESSION_NOTE = _FOLDER / "session"
+_RUN_SUPERVISOR = settings.BASE_PATH / "deploy" / "supervisor" / "run_supervisor.py"
 _SECONDS_TO_STOP = 40
 _WRITE_OVER_THEIR_ENVIRONMENT = ("nginx", "redis-server")  # with the title that ps shows
 _SECONDS_FOR_ORPHANS = 8
@@ -91,7 +92,8 @@ def start(conf: Path, environment: dict[str, str]) -> Any:
     # Process numbers of an earlier session, and the socket that a killed supervisor left.
     for stale in (*_FOLDER.glob("*.started"), *_FOLDER.glob("supervisor.sock*")):
         stale.unlink()
-    words = ["setpriv", "--pdeathsig=TERM", PYTHON, "-m", "supervisor.supervisord", "-c", str(conf)]
+    layers = str(settings.LAYERS_RUN_PATH)
+    words = ["setpriv", "--pdeathsig=TERM", PYTHON, str(_RUN_SUPERVISOR), layers, "-c", str(conf)]
     process = system.start(words, env=environment, new_session=True)
     _SESSION_NOTE.write_text(f"{_boot_identity()} {process.pid}")
     return process

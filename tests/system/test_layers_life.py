@@ -13,7 +13,7 @@ import pytest
 
 from images.qemu_notes import mounts_below
 from netboot_site import processes
-from tests.system.instance import PROJECT, Instance, Wire
+from tests.system.instance import PROJECT, Instance, Wire, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_qemu_storage]
 SERVE = """
@@ -62,6 +62,11 @@ def serving(instance: Instance) -> list[int]:
     return sorted(process.pid for process in found)
 
 
+def resume(instance: Instance) -> None:
+    for pid in serving(instance):
+        os.kill(pid, signal.SIGCONT)
+
+
 def assert_nothing_is_left(instance: Instance) -> None:
     assert serving(instance) == []
     assert mounts_below(instance.run_path) == []
@@ -79,6 +84,15 @@ def test_they_outlive_a_worker_and_tgtd_and_end_with_ctrl_c(instance: Instance) 
     assert_nothing_is_left(instance)
     layer = instance.data_path / "images" / "by-hand" / "layer-2.qcow2"
     assert b"written" in layer.read_bytes(), "what was written is in the layer"
+
+
+def test_when_make_up_alone_is_killed_they_end_after_everything_else(instance: Instance) -> None:
+    resume(instance)  # a tgtd that waits for a paused one could not be killed
+    assert instance.process is not None
+    os.kill(instance.process.pid, signal.SIGKILL)
+    instance.process.wait()
+    wait_for(lambda: instance.processes() == {} and serving(instance) == [], 60)
+    assert_nothing_is_left(instance)
 
 
 def test_after_everything_was_killed_the_next_start_leaves_none_of_it(instance: Instance) -> None:
