@@ -11,7 +11,18 @@ from ninja import Schema
 from pydantic import BeforeValidator, Field
 
 from devices.schemas import Text
-from images.models import Channel, ChannelName, Export, ExportMode, Image, ImageState, Job, JobState, Version
+from images.models import (
+    Channel,
+    ChannelName,
+    Export,
+    ExportMode,
+    Image,
+    ImageState,
+    Job,
+    JobKind,
+    JobState,
+    Version,
+)
 from images.schemas.disks import ExportOut, export_out
 from images.schemas.jobs import JobBrief, job_brief
 from images.schemas.numbers import no_boolean
@@ -139,7 +150,11 @@ def size_gib(size_bytes: int) -> int | float:
 
 
 def progress(image: Image) -> float:
-    """Of the upload, if there is one that is not complete; else whether the disk is there."""
+    """Of the job that imports, or of the upload that is not complete; else whether the disk is there."""
+    if image.state == ImageState.IMPORTING:
+        for job in image.jobs.all():
+            if job.kind == JobKind.IMPORT and job.finished_at is None:
+                return job.progress or 0.0
     if image.upload_total_bytes:
         return round((image.upload_received_bytes or 0) / image.upload_total_bytes, 4)
-    return 0.0 if image.state == ImageState.CREATING else 1.0
+    return 0.0 if image.state in {ImageState.CREATING, ImageState.IMPORTING} else 1.0

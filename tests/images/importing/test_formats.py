@@ -13,7 +13,8 @@ from netboot_site.errors import ValidationError
 @pytest.mark.parametrize(
     ("start", "name"),
     [(b"\xfd7zXZ\x00", "xz"), (b"\x1f\x8b\x08", "gzip"), (b"\x28\xb5\x2f\xfd", "zstd"),
-     (b"PK\x03\x04", "zip"), (b"QFI\xfb\0\0\0\3", "qcow2"), (b"KDMV", "vmdk"), (b"vhdxfile", "vhdx"), (b"conectix", "vhd"),
+     (b"PK\x03\x04", "zip"), (b"QFI\xfb\0\0\0\3", "qcow2"), (b"KDMV", "vmdk"), (b"vhdxfile", "vhdx"),
+     (b"conectix", "vhd"),
      (b"<<< any words >>>".ljust(64, b"\0") + b"\x7f\x10\xda\xbe", "vdi")],
 )  # fmt: skip
 def test_formats_that_are_read(start: bytes, name: str) -> None:

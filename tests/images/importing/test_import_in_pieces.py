@@ -41,7 +41,7 @@ def test_pieces_of_an_archive_become_the_disk_in_it(
     whole = packed(kind, DATA)
     answer = put_in_pieces(whole, f"?sha256={hashlib.sha256(whole).hexdigest()}")
     assert answer.status_code == 202, answer.content
-    assert answer.json()["state"] == "importing"
+    assert (answer.json()["state"], answer.json()["progress"]) == ("importing", 0.0)
     job = work()
     assert (job.state, job.last_error) == (JobState.DONE, "")
     shown = api.get("/api/v1/images/disk1").json()
