@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import functools
 import os
 import signal
 import subprocess  # noqa: TID251
@@ -15,6 +17,8 @@ from typing import NoReturn
 from netboot_site.errors import UnavailableError
 
 DEFAULT_TIMEOUT_SECONDS = 10.0
+_IO_URING_SETUP = 425  # io_uring_setup(2): one number on all architectures (asm-generic/unistd.h)
+_IO_URING_PARAMS_BYTES = 120  # struct io_uring_params (linux/io_uring.h)
 Process = subprocess.Popen[bytes]
 # setpriv(1): the kernel sends the signal to the program when its parent dies, and exec keeps that.
 TIED = ["setpriv", "--pdeathsig", "TERM", "--"]
@@ -141,3 +145,14 @@ def look_with(
         finally:
             process.kill()
             timer.cancel()
+
+
+@functools.cache
+def has_io_uring() -> bool:
+    """Whether the kernel lets us use io_uring(7); containers and hardened hosts often forbid it."""
+    parameters = (ctypes.c_uint8 * _IO_URING_PARAMS_BYTES)()
+    descriptor = ctypes.CDLL(None).syscall(_IO_URING_SETUP, 1, parameters)
+    if descriptor < 0:
+        return False
+    os.close(descriptor)
+    return True

@@ -12,6 +12,7 @@ from images.ports import LayerFile, LayerStore
 from images.qemu import QemuLayerStore
 from images.qemu_files import virtual_size
 from netboot_site.errors import ConflictError, UnavailableError, ValidationError
+from netboot_site.system import has_io_uring
 from tests.images.fake_layers import BrokenLayerStore, FakeLayerStore
 
 SIZE = 8 * 1024 * 1024
@@ -251,3 +252,17 @@ def test_a_broken_store_says_so(tmp_path: Path) -> None:
         broken.observe()
     with pytest.raises(UnavailableError):
         broken.serve("e1", [])
+
+
+@pytest.mark.real_qemu_storage
+@pytest.mark.parametrize("allowed", [True, False])
+def test_it_serves_with_and_without_io_uring(
+    tmp_path: Path, base: LayerFile, monkeypatch: pytest.MonkeyPatch, allowed: bool
+) -> None:
+    monkeypatch.setattr("images.qemu_nodes.has_io_uring", lambda: allowed and has_io_uring())
+    store = QemuLayerStore(tmp_path / "run")
+    served = store.serve("e1", [make_layer(store, base, 2), base])
+    try:
+        assert Path(served.path).read_bytes()[: len(PATTERN)] == PATTERN
+    finally:
+        store.stop("e1")

@@ -122,3 +122,9 @@ time.sleep(60)
     while Path(f"/proc/{child}").exists() and ") Z" not in Path(f"/proc/{child}/stat").read_text():
         assert time.monotonic() < until, "it lives on without us"
         time.sleep(0.02)
+
+
+def test_io_uring_is_there_if_a_process_of_its_own_can_set_it_up() -> None:
+    script = "import ctypes; print(ctypes.CDLL(None).syscall(425, 1, bytes(120)) >= 0)"
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert str(system.has_io_uring()) == found.stdout.strip()
