@@ -16,8 +16,9 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 PASSWORD = "correct horse"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for longer: as long as it is there, its loop runs in this thread, and no other loop can."""
     with chromium() as browser:
         yield browser
 

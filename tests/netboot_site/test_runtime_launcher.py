@@ -104,6 +104,7 @@ def test_preparing_leaves_folders_cluster_and_configuration(
         "netboot_site.runtime.access.open_ancestors", lambda path, accounts: [f"opened {path.name}"]
     )
     monkeypatch.setattr("netboot_site.runtime.access.unreadable", lambda paths, account: [])
+    monkeypatch.setattr("netboot_site.runtime.access.open_fuse", lambda accounts: ["fuse is open"])
     said: list[str] = []
     done = prepare(instance, ENDPOINT, said.append)
     assert [path.exists() for path in (configuration.nginx_conf(), configuration.supervisor_conf())] == [
@@ -113,7 +114,8 @@ def test_preparing_leaves_folders_cluster_and_configuration(
     assert made[0][0] == here.DATA_PATH / "postgres" / "data"
     assert {"root", instance.service.name, instance.storage.name} <= made[0][2]
     assert said == [f"opened {path.name}" for path in (here.BASE_PATH, here.DATA_PATH, here.RUN_PATH)] + [
-        "making a private PostgreSQL cluster ..."
+        "fuse is open",
+        "making a private PostgreSQL cluster ...",
     ]
     assert {"web", "boot", "nginx", "tgtd", "recorder"} <= {program.name for program in done.programs}
 
