@@ -190,12 +190,17 @@ def refresh(export: Export, version: Version, *, forget: bool = False) -> None:
     if not keeps:
         discard(old)
     elif not stays:
-        Layer.objects.filter(pk=old.pk, used_at=None).update(used_at=now.handed_out_at)
+        note_hand_out(old, now)
 
 
 def is_touched(layer: Layer, export: Export | None) -> bool:
     """Whether a machine may have written to it: it was seen at it, or was told of it."""
     return layer.used_at is not None or (export is not None and export.handed_out_at is not None)
+
+
+def note_hand_out(layer: Layer, export: Export) -> None:
+    """Whoever was told of a layer may have written it, even if no login was seen; its export forgets that."""
+    Layer.objects.filter(pk=layer.pk, used_at=None).update(used_at=export.handed_out_at)
 
 
 def discard(layer: Layer) -> None:

@@ -23,11 +23,6 @@ def folder(image_id: str) -> Path:
     return Path(settings.IMAGES_PATH) / image_id
 
 
-def head_path(image_id: str, generation: int) -> Path:
-    """The file of a raw head, of a given content."""
-    return folder(image_id) / f"head-{generation}.raw"
-
-
 def look(path: str, *, raw: bool) -> LayerSeen | None:
     """What is there of a layer; None: nothing that could be one."""
     try:

@@ -105,7 +105,8 @@ def unassign_image(*, image: Image, device: Device | None = None) -> None:
         raise ConflictError(f"Several devices have the image {row.id!r}; say which one with `mac`.")
     export = found[0]
     refuse_while_export_in_use(export)
-    _mark_used_head(row, export)
+    if export.mode == ExportMode.EXCLUSIVE:
+        lineage.note_hand_out(lineage.head_of(row), export)
     layer, kept = export.layer, list(_kept_of(export))
     export.delete()
     for dropped in [layer, *kept] if layer is not None else []:
@@ -161,7 +162,7 @@ def restore_kept(*, device: Device, layer_number: int) -> Export:
     kept, present = _kept(export, layer_number), export.layer
     used = present is not None and lineage.is_touched(present, export)
     if present is not None and used:
-        Layer.objects.filter(pk=present.pk, used_at=None).update(used_at=export.handed_out_at)
+        lineage.note_hand_out(present, export)
     export.layer, export.follows, export.version = kept, Follows.PINNED, kept.base_version
     export.persistence = Persistence.KEEP  # else the next boot would throw away what was just brought back
     export.handed_out_at = kept.used_at
@@ -299,13 +300,6 @@ def _kept(export: Export, number: int) -> Layer:
     if layer is None:
         raise NotFoundError(f"{export.device} has kept no changes under the number {number}.")
     return layer
-
-
-def _mark_used_head(image: Image, export: Export) -> None:
-    """Whoever had the head may have written it, even if no login was seen."""
-    if export.mode == ExportMode.EXCLUSIVE and export.handed_out_at is not None:
-        heads = Layer.objects.filter(image=image, number=image.generation, used_at=None)
-        heads.update(used_at=export.handed_out_at)
 
 
 def _advance_empty_head(image: Image, version: Version) -> None:

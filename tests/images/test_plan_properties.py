@@ -85,14 +85,17 @@ class World:
         self.server, self.store = FakeTargetServer(), FakeLayerStore(folder / ".layers")
         made = [self.make(number, case) for number, case in enumerate(cases, 1)]
         for target in targets:
-            luns = tuple(replace(lun, path=str(files.head_path(lun.path[1:], 1))) for lun in target.luns)
+            luns = tuple(
+                replace(lun, path=str(files.folder(lun.path[1:]) / "head-1.raw")) for lun in target.luns
+            )
             self.server.put(replace(target, luns=luns))
             self.server.secrets.update(dict.fromkeys(target.accounts, "s" * 16))
         doors = (door for want, door in made if want.state != ImageState.DELETING)
         self.desired = Desired(PREFIX, PORTAL, tuple(want for want, _ in made), tuple(doors))
 
     def make(self, pk: int, case: Case) -> tuple[Wanted, Door]:
-        image_id, path, new = case.image_id, str(files.head_path(case.image_id, 1)), case.state == "creating"
+        image_id, new = case.image_id, case.state == "creating"
+        path = str(files.folder(image_id) / "head-1.raw")
         if not new:
             files.create_raw(path, SIZE)
         state, seen = (LayerState.CREATING, 0) if new else (LayerState.READY, SIZE)
