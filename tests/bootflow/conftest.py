@@ -11,7 +11,7 @@ from django.test import Client
 from bootflow.models import Installer
 from bootflow.services import register_profile
 from devices.models import Device
-from images.models import Export, ExportState, Image, StorageNode
+from images.models import Export, ExportState, Image, Layer, StorageNode
 
 MAC = "52:54:00:12:34:56"
 
@@ -34,15 +34,22 @@ def installer(db: None) -> Installer:
     )  # fmt: skip
 
 
+def make_disk(node: StorageNode, name: str) -> Image:
+    """A disk that convergence has made."""
+    image = Image.objects.create(
+        id=name, name=name.replace("-", " ").capitalize(), size_bytes=2**30, device_type="x64", node=node,
+        state="ready",
+    )  # fmt: skip
+    Layer.objects.create(image=image, number=1, size_bytes=2**30, format="raw", state="ready")
+    return image
+
+
 @pytest.fixture
 def give_disk(node: StorageNode) -> Callable[..., Export]:
     def give(device: Device, state: str = ExportState.READY, **fields: str) -> Export:
-        image = Image.objects.create(
-            id="disk-1", name="Disk 1", size_bytes=2**30, device_type="x64", node=node, state="ready"
-        )
         return Export.objects.create(
-            image=image, device=device, chap_username="disk-1.a1b2c3", chap_secret="0123456789abcdef",
-            observed_state=state, **fields,
+            image=make_disk(node, "disk-1"), device=device, chap_username="disk-1.a1b2c3",
+            chap_secret="0123456789abcdef", observed_state=state, **fields,
         )  # fmt: skip
 
     return give

@@ -13,7 +13,7 @@ from bootflow.models import Installer, KernelSet
 from bootflow.services import spend_boot_once
 from devices.models import Device
 from images.models import Export, Image, Session, StorageNode
-from tests.bootflow.conftest import MAC
+from tests.bootflow.conftest import MAC, make_disk
 from tests.conftest import Api
 
 PATH = f"/api/v1/devices/{MAC}"
@@ -22,9 +22,7 @@ WHOLE: dict[str, Any] = {"device_type": "x64", "name": "pc-08"}
 
 @pytest.fixture
 def second_image(node: StorageNode) -> Image:
-    return Image.objects.create(
-        id="disk-2", name="Disk 2", size_bytes=2**30, device_type="x64", node=node, state="ready"
-    )
+    return make_disk(node, "disk-2")
 
 
 def use(export: Export) -> None:
