@@ -23,7 +23,7 @@ down: ## stop the instance that runs on this DATA_PATH
 	@exec $(PYTHON) manage.py down
 
 test: setup-test ## the whole suite, with real daemons and virtual machines
-	$(PYTHON) -m pytest -n 2 --dist loadgroup
+	$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: setup-test ## format, lint, types, import contracts, templates, migrations
 	@deploy/check.sh

@@ -6,7 +6,6 @@ import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,16 +118,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.write_line(real_program_counts(terminalreporter.stats.get("passed", [])))
 
 
-def worker_group(path: Path) -> str:
-    """Which tests run one after the other in one worker: those of a file, and all that start machines."""
-    inside = path.relative_to(Path(__file__).parent)
-    return "system" if inside.parts[0] == "system" else str(inside)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(worker_group(item.path)))
+    """The longest first, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: "system" not in item.path.parts)
 
 
 @pytest.fixture(scope="session")

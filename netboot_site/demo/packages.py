@@ -25,8 +25,16 @@ def guest_packages(cache_path: Path) -> Path:
         cache_path.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache_path) as work:
             _fetch(Path(work))
-            (Path(work) / "unpacked").rename(unpacked)
+            _keep(Path(work) / "unpacked", unpacked)
     return unpacked
+
+
+def _keep(made: Path, place: Path) -> None:
+    try:
+        made.rename(place)
+    except OSError:
+        if not place.is_dir():  # it is there if another process was faster
+            raise
 
 
 def _fetch(work: Path) -> None:

@@ -15,7 +15,7 @@ TARGETS = {
     "up": ("deploy/setup.sh\n", "manage.py up\n"),
     "storage-node": ("deploy/setup.sh\n", "manage.py storage_node\n"),
     "down": ("manage.py down\n",),
-    "test": ("deploy/setup.sh test\n", "-m pytest\n"),
+    "test": ("deploy/setup.sh test\n", "-m pytest -n 2 --dist loadfile --no-loadscope-reorder\n"),
     "check": ("deploy/setup.sh test\n", "deploy/check.sh\n"),
     "demo": ("deploy/setup.sh test\n", "manage.py demo\n"),
     "bench": ("deploy/setup.sh test\n", "-m tests.bench\n"),
