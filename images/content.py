@@ -27,7 +27,7 @@ from images.importing.limits import Budget, check_fits
 from images.importing.unpacking import Unpacker
 from images.models import Image, ImageState
 from images.pieces import Piece, parse_piece, parse_sha256
-from images.sparse import PIECE_BYTES, PartFile
+from images.sparse import PIECE_BYTES, PartFile, WriteBehind
 from netboot_site.errors import ConflictError, UnavailableError, ValidationError
 from netboot_site.formats import GIB
 
@@ -168,9 +168,9 @@ def _take(image: Image, piece: Piece, body: Iterator[bytes], wanted_digest: str)
 def _write(image: Image, part: PartFile, body: Iterator[bytes], digest: hashlib._Hash | None) -> None:
     """Write what comes until it ends or the client goes away, and tell at times how far it is."""
     reported = time.monotonic()
-    with suppress(UnreadablePostError):
+    with WriteBehind(part) as behind, suppress(UnreadablePostError):
         for data in body:
-            part.write(data)
+            behind.write(data)
             if digest is not None:
                 digest.update(data)
             if time.monotonic() - reported >= REPORT_PERIOD_SECONDS:

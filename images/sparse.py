@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Self
 
 BLOCK_BYTES = 64 * 1024
 PIECE_BYTES = 1024 * 1024
+PIECES_BEHIND = 4  # so many wait to be written, at most
 _ZEROS = bytes(BLOCK_BYTES)
 
 
@@ -105,3 +107,39 @@ class PartFile:
     def _flush(self, position: int) -> int:
         os.fdatasync(self._descriptor)
         return position
+
+
+class WriteBehind:
+    """Appends to a part file in a thread of its own, while the next piece is on its way.
+
+    All is written at its end. What the file raises is raised there or by a later `write`; nothing is appended
+    after a piece that failed.
+    """
+
+    def __init__(self, part: PartFile) -> None:
+        self._part, self._failed = part, False
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="write")
+        self._waiting: deque[Future[None]] = deque()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.shutdown()
+        for written in self._waiting if error is None else ():
+            written.result()
+
+    def write(self, data: bytes) -> None:
+        """Append, soon."""
+        if len(self._waiting) == PIECES_BEHIND:
+            self._waiting.popleft().result()
+        self._waiting.append(self._writer.submit(self._append, data))
+
+    def _append(self, data: bytes) -> None:
+        if self._failed:
+            return
+        self._failed = True
+        self._part.write(data)
+        self._failed = False

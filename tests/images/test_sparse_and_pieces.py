@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from images.pieces import Piece, parse_piece, parse_sha256
-from images.sparse import BLOCK_BYTES, PartFile, data_runs
+from images.sparse import BLOCK_BYTES, PIECES_BEHIND, PartFile, WriteBehind, data_runs
 from netboot_site.errors import ValidationError
 
 # Disks as they are: long stretches of zeros, stretches of data, neither aligned to anything.
@@ -56,6 +57,44 @@ def test_a_file_of_zeros_takes_no_room(tmp_path: Path) -> None:
     status = (tmp_path / "part").stat()
     assert (status.st_size, status.st_blocks) == (64 * 1024 * 1024, 0)
     assert status.st_mode & 0o777 == 0o600
+
+
+@given(st.lists(stretches, max_size=3 * PIECES_BEHIND))
+def test_what_is_written_behind_is_there_at_the_end(pieces: list[list[tuple[bool, int]]]) -> None:
+    path = Path(f"/dev/shm/nb-behind-{os.getpid()}")
+    bodies = [body_of(parts) for parts in pieces]
+    with PartFile(path, 0) as part:
+        with WriteBehind(part) as behind:
+            for body in bodies:
+                behind.write(body)
+        assert part.position == len(b"".join(bodies))
+        part.flush()
+    assert path.read_bytes() == b"".join(bodies)
+    path.unlink()
+
+
+@pytest.mark.parametrize("more", [0, 1, 3 * PIECES_BEHIND])
+def test_after_a_piece_that_failed_none_is_written_and_it_is_told(
+    more: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        monkeypatch.undo()
+        raise OSError(errno.ENOSPC, "full")
+
+    with PartFile(tmp_path / "part", 0) as part:
+        monkeypatch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="full"), WriteBehind(part) as behind:
+            for _ in range(1 + more):
+                behind.write(b"piece")
+        assert (part.position, (tmp_path / "part").stat().st_size) == (0, 0)
+
+
+def test_what_went_wrong_meanwhile_is_told_and_what_came_before_it_is_written(tmp_path: Path) -> None:
+    with PartFile(tmp_path / "part", 0) as part:
+        with pytest.raises(ValueError, match="meanwhile"), WriteBehind(part) as behind:
+            behind.write(b"piece")
+            raise ValueError("meanwhile")
+        assert part.position == len(b"piece")
 
 
 def test_one_body_without_a_range_is_the_whole() -> None:
