@@ -81,19 +81,27 @@ def test_after_a_piece_that_failed_none_is_written_and_it_is_told(
         monkeypatch.undo()
         raise OSError(errno.ENOSPC, "full")
 
-    with PartFile(tmp_path / "part", 0) as part:
-        monkeypatch.setattr(os, "pwrite", full)
-        with pytest.raises(OSError, match="full"), WriteBehind(part) as behind:
+    def write(part: PartFile) -> None:
+        with WriteBehind(part) as behind:
             for _ in range(1 + more):
                 behind.write(b"piece")
+
+    with PartFile(tmp_path / "part", 0) as part:
+        monkeypatch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="full"):
+            write(part)
         assert (part.position, (tmp_path / "part").stat().st_size) == (0, 0)
 
 
 def test_what_went_wrong_meanwhile_is_told_and_what_came_before_it_is_written(tmp_path: Path) -> None:
-    with PartFile(tmp_path / "part", 0) as part:
-        with pytest.raises(ValueError, match="meanwhile"), WriteBehind(part) as behind:
+    def write(part: PartFile) -> None:
+        with WriteBehind(part) as behind:
             behind.write(b"piece")
             raise ValueError("meanwhile")
+
+    with PartFile(tmp_path / "part", 0) as part:
+        with pytest.raises(ValueError, match="meanwhile"):
+            write(part)
         assert part.position == len(b"piece")
 
 
