@@ -26,6 +26,9 @@ FILTERS = {
     "zstd": ("zstd", "-dcq"),
 }
 FLUSH_PERIOD_SECONDS = 0.5
+# xz writes 8 KiB at a time: to read each of them at once is to change processes a hundred thousand times for a GiB.
+_GATHER_SECONDS = {"xz": 0.002}
+_DROPS_BYTES = 64 * 1024
 _MOST_WORDS = 300
 
 
@@ -106,7 +109,7 @@ class Unpacker:
                     flushed = self._take(data, flushed)
             else:
                 buffer = bytearray(PIECE_BYTES)
-                while count := _fill(outlet, buffer):
+                while count := _fill(outlet, buffer, _GATHER_SECONDS.get(self.archive, 0)):
                     flushed = self._take(buffer if count == PIECE_BYTES else buffer[:count], flushed)
 
     def _take(self, data: bytes | bytearray, flushed: float) -> float:
@@ -145,11 +148,16 @@ class Unpacker:
                 self._process.stderr.close()
 
 
-def _fill(stream: FileIO, buffer: bytearray) -> int:
-    """As many bytes as fit, so that blocks of zeros are seen whole; fewer at the end only."""
+def _fill(stream: FileIO, buffer: bytearray, gather_seconds: float) -> int:
+    """As many bytes as fit, so that blocks of zeros are seen whole; fewer at the end only.
+
+    A program that writes drops is given so much time to gather more of them.
+    """
     view, at = memoryview(buffer), 0
     while at < len(buffer) and (count := stream.readinto(view[at:])):
         at += count
+        if gather_seconds and count < _DROPS_BYTES:
+            time.sleep(gather_seconds)
     return at
 
 
