@@ -26,7 +26,7 @@ FILTERS = {
     "zstd": ("zstd", "-dcq"),
 }
 FLUSH_PERIOD_SECONDS = 0.5
-# xz writes 8 KiB at a time: to read each of them at once is to change processes a hundred thousand times for a GiB.
+# xz writes 8 KiB at a time: to read each of them at once is to change processes 100,000 times a GiB.
 _GATHER_SECONDS = {"xz": 0.002}
 _DROPS_BYTES = 64 * 1024
 _MOST_WORDS = 300

@@ -97,7 +97,7 @@ def is_ready(instance: Instance) -> bool:
 
 
 def end_of_job(instance: Instance) -> float:
-    """When the last job ended, by the clock; it is seldom asked, since each answer takes time from the job."""
+    """When the last job ended, by the clock; it is seldom asked, since answers take time from it."""
     while not is_ready(instance):
         time.sleep(0.5)
     job = max(instance.api("GET", "/api/v1/jobs").json, key=lambda job: job["id"])
