@@ -18,6 +18,7 @@ from netboot_site.errors import UnavailableError
 from netboot_site.processes import Process
 
 START_SECONDS = 20.0
+KEPT_BYTES = 2 * 1024**2  # FUSE asks for 1 MiB at most
 # What was written and not flushed is brought to the disk in this time; a killed one loses just that.
 END_SECONDS = 30.0
 KILL_SECONDS = 10.0
@@ -29,7 +30,8 @@ def start(folder: Path, chain: Sequence[LayerFile], *, writable: bool) -> Note:
     folder.mkdir(mode=0o700)
     point = folder / f"disk-{secrets.token_hex(4)}"
     point.touch(mode=0o600)
-    done = system.run(_argv(folder, point, chain, writable=writable), timeout_seconds=START_SECONDS)
+    argv, environment = _argv(folder, point, chain, writable=writable), system.keep_memory(KEPT_BYTES)
+    done = system.run(argv, timeout_seconds=START_SECONDS, env={**system.PLAIN, **environment})
     process = find(folder) if done.exit_code == 0 else None
     if process is None:
         clear(folder)

@@ -24,6 +24,7 @@ PRIVATE_PORT = 13260
 CONTROL_PORT = 0  # tgtd adds it to the socket's name: `control.0`
 AWAY_EXIT_CODE = 107
 TIMEOUT_SECONDS = 20.0
+KEPT_BYTES = 8 * 1024**2
 THREADS_PER_DISK = 2  # tgtd's own 16 make a thousand disks sixteen thousand threads, and are slower
 NOP_INTERVAL_SECONDS = 5
 NOP_COUNT = 3
@@ -91,7 +92,8 @@ class TgtServer:
         if not Path(disk.path).is_absolute() or not Path(disk.path).is_file():
             raise ConflictError("The disk's file is not there.")
         unit = ("--tid", str(tid), "--lun", str(lun))
-        self._do("new", "logicalunit", *unit, "-b", _checked(disk.path), "--bstype", "rdwr")
+        flags = ("--bsoflags", "direct") if disk.direct else ()
+        self._do("new", "logicalunit", *unit, "-b", _checked(disk.path), "--bstype", "rdwr", *flags)
 
     def describe_disk(self, tid: int, lun: int, disk: Disk) -> None:
         """thin_provisioning is taken only after the unit was made."""
@@ -163,13 +165,14 @@ def daemon_argv() -> list[str]:
     return ["tgtd", "-f", "-t", str(THREADS_PER_DISK), "--iscsi", options]
 
 
-def daemon_environment() -> Mapping[str, str]:
-    """tgtd and tgtadm meet at a socket of our own, so that another tgtd of this host is not disturbed."""
-    return _environment(settings.TGT_SOCKET_PATH)
+def daemon_environment(socket_path: Path) -> Mapping[str, str]:
+    """tgtd allocates a buffer for each command; it keeps the memory for the next one."""
+    return {**_environment(socket_path), **system.keep_memory(KEPT_BYTES)}
 
 
 def _environment(socket_path: Path) -> Mapping[str, str]:
-    return {"TGT_IPC_SOCKET": str(socket_path), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
+    """tgtd and tgtadm meet at a socket of our own, so that another tgtd of this host is not disturbed."""
+    return {**system.PLAIN, "TGT_IPC_SOCKET": str(socket_path)}
 
 
 def private_portal() -> str:

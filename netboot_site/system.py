@@ -24,7 +24,7 @@ Process = subprocess.Popen[bytes]
 TIED = ["setpriv", "--pdeathsig", "TERM", "--"]
 # prlimit(1): address space, processor seconds, no file written, no core.
 _LIMITED = ["prlimit", f"--as={1024**3}", "--cpu=30", "--fsize=0", "--core=0", "--"]
-_PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}  # messages are read by us
+PLAIN = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}  # messages are read by us
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ def start_filter(argv: Sequence[str], *, stdin: int | None = None) -> Process:
         return subprocess.Popen(
             TIED + list(argv),
             stdin=subprocess.PIPE if stdin is None else stdin,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=_PLAIN,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=PLAIN,
         )  # fmt: skip
     except FileNotFoundError as error:
         raise UnavailableError(f"The program {argv[0]} is not installed on this host.") from error
@@ -136,7 +136,7 @@ def look_with(
     """
     with subprocess.Popen(
         [*TIED, *_LIMITED, *argv],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=_PLAIN,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=PLAIN,
     ) as process:  # fmt: skip
         timer = threading.Timer(timeout_seconds, process.kill)
         timer.start()
@@ -145,6 +145,15 @@ def look_with(
         finally:
             process.kill()
             timer.cancel()
+
+
+def keep_memory(size_bytes: int) -> Mapping[str, str]:
+    """The environment of a program that allocates large buffers all the time: it keeps about so much.
+
+    glibc would give each of them back to the kernel, and to have its pages anew costs more than to copy what
+    is read into them (mallopt(3): M_MMAP_THRESHOLD, M_TRIM_THRESHOLD).
+    """
+    return {"MALLOC_MMAP_THRESHOLD_": str(size_bytes), "MALLOC_TRIM_THRESHOLD_": str(2 * size_bytes)}
 
 
 @functools.cache

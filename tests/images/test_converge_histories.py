@@ -109,7 +109,7 @@ class World:
         services.delete_image(image=image)
 
     def resize(self, image: Image, device: Device, number: int) -> None:
-        services.resize_image(image=image, size_bytes=image.size_bytes + 8 * MIB)
+        services.resize_image(image=image, size_bytes=(image.size_bytes or 0) + 8 * MIB)
 
     def boot(self, image: Image, device: Device, number: int) -> None:
         """As the boot script's statement notes it."""

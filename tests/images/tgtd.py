@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from images.tgt import TgtServer
+from images.tgt import TgtServer, daemon_environment
 
 PORTAL_ADDRESS = "10.77.0.1"
 PORTAL = f"{PORTAL_ADDRESS}:3260"
@@ -53,7 +53,7 @@ class Tgtd:
         options = f"portal={self.portal},nop_interval=5,nop_count=3"
         self.process = subprocess.Popen(
             self.namespace.inside("tgtd", "-f", "-t", "2", "--iscsi", options),
-            env={**os.environ, "TGT_IPC_SOCKET": str(self.socket_path)},
+            env=daemon_environment(self.socket_path),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -73,7 +73,7 @@ class Tgtd:
         """tgtadm, as a person would use it."""
         return subprocess.run(
             ["tgtadm", "--lld", "iscsi", *words],
-            env={**os.environ, "TGT_IPC_SOCKET": str(self.socket_path)},
+            env=daemon_environment(self.socket_path),
             capture_output=True, text=True, timeout=20, check=False,
         )  # fmt: skip
 

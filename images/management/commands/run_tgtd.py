@@ -25,4 +25,4 @@ class Command(BaseCommand):
         folder = Path(settings.TGT_SOCKET_PATH).parent
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
-        system.replace(daemon_argv(), env=daemon_environment())
+        system.replace(daemon_argv(), env=daemon_environment(settings.TGT_SOCKET_PATH))
