@@ -142,6 +142,11 @@ def version_state(api: Callable[..., Any], image: str, number: int) -> str:
     return str({one["number"]: one["state"] for one in api("GET", f"/images/{image}/versions")}[number])
 
 
+def nobody_is_logged_in(orchestrator: Instance) -> bool:
+    bearer = {"Authorization": f"Bearer {orchestrator.token}"}
+    return "\nnetboot_iscsi_sessions 0.0\n" in orchestrator.http("GET", "/metrics", **bearer).text
+
+
 def golden(api: Callable[..., Any], machine: Machine, image: str) -> None:
     """An image whose version 1 holds the sign 17 in its block 0, written by a machine."""
     api("POST", "/images", {"id": image, "name": image, "size_gb": SIZE_GIB, "device_type": "x64"})
@@ -153,7 +158,7 @@ def golden(api: Callable[..., Any], machine: Machine, image: str) -> None:
 
 
 def test_reset_is_clean_after_the_next_boot_and_keep_is_not(
-    api: Callable[..., Any], machines: list[Machine]
+    orchestrator: Instance, api: Callable[..., Any], machines: list[Machine]
 ) -> None:
     golden(api, machines[0], "lab")
     clean, keeps = machines[1], machines[2]
@@ -164,6 +169,7 @@ def test_reset_is_clean_after_the_next_boot_and_keep_is_not(
         assert disk.holds(17, 0), "both read the version"
         disk.write(34, 1)
         assert disk.holds(34, 1)
+    wait_for(lambda: nobody_is_logged_in(orchestrator), 20)
     again = clean.boot()
     assert "lab: Its disk is being reset." in clean.waits, clean.waits
     assert again.holds(0, 1), "its writes are gone"
@@ -176,7 +182,7 @@ def test_reset_is_clean_after_the_next_boot_and_keep_is_not(
 
 
 def test_an_overlay_moves_to_a_new_version_at_its_boot_and_its_changes_come_back_on_request(
-    api: Callable[..., Any], machines: list[Machine]
+    orchestrator: Instance, api: Callable[..., Any], machines: list[Machine]
 ) -> None:
     writer, follower = machines[0], machines[2]
     golden(api, writer, "moving")
@@ -187,6 +193,7 @@ def test_an_overlay_moves_to_a_new_version_at_its_boot_and_its_changes_come_back
     api("POST", "/images/moving/versions", {"comment": "second"})
     wait_for(lambda: version_state(api, "moving", 2) == "ready", 30)
     wait_for(lambda: api("GET", f"/devices/{follower.mac}/disk")["stale"], 20)
+    wait_for(lambda: nobody_is_logged_in(orchestrator), 20)  # a boot refreshes no disk that is in use
     moved = follower.boot()
     assert any("Its disk is moving to version 2." in why for why in follower.waits), follower.waits
     assert moved.holds(68, 3)
