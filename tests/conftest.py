@@ -9,18 +9,29 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db.models.signals import post_migrate
+from django.dispatch import receiver
 from django.http import HttpResponse
 from django.test import Client, override_settings
 from hypothesis import settings as hypothesis_settings
 
+from bootflow.models import KernelSet
 from netboot_site.auth import create_token
 from tests.images.tgtd import Namespace, Tgtd
 
 # How long one example takes says nothing where other programs share the processors.
 hypothesis_settings.register_profile("netboot", hypothesis_settings(), deadline=None)
 hypothesis_settings.load_profile("netboot")
+
+
+@receiver(post_migrate)
+def _rows_of_migrations(app_config: AppConfig, **_: Any) -> None:
+    """After a test that commits, every table is emptied; what migrations had put there is put back."""
+    if app_config.label == "bootflow":
+        KernelSet.objects.get_or_create(name="default", defaults={"is_default": True})
 
 
 @pytest.fixture(autouse=True)
