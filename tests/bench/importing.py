@@ -133,7 +133,7 @@ def measure(instance: Instance, kind: str, disk: Path, folder: Path) -> str:
 
 def main() -> None:
     """One disk in each format."""
-    mib = int(sys.argv[1]) if len(sys.argv) > 1 else 2048
+    mib = int(sys.argv[1]) if len(sys.argv) > 1 else 1024
     kinds = sys.argv[2:] or list(PACK)
     folder = Path(tempfile.mkdtemp(prefix="netboot-bench-"))
     folder.chmod(0o755)
