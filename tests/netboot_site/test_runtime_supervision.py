@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from netboot_site.errors import UnavailableError
 from netboot_site.runtime import configuration, supervision
-from netboot_site.runtime.layout import Accounts
+from netboot_site.runtime.layout import Accounts, folders, make_folders
 from netboot_site.runtime.programs import BASE, SERVICES, Program
 from netboot_site.runtime.supervision import ProgramState
 
@@ -27,9 +28,18 @@ SLEEPER = [
 
 
 @pytest.fixture
-def room(instance: Accounts, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Accounts:
+def run_path() -> Iterator[Path]:
+    """A short one: a socket's path has 107 characters at most (unix(7)), and a worker's folders are long."""
+    with tempfile.TemporaryDirectory(prefix="nb-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def room(instance: Accounts, settings: Any, run_path: Path, monkeypatch: pytest.MonkeyPatch) -> Accounts:
     """The instance's own folder for supervisor; the module read the setting when it was loaded."""
-    folder = settings.RUN_PATH / "supervisor"
+    settings.RUN_PATH = run_path
+    make_folders(folders(instance))
+    folder = run_path / "supervisor"
     monkeypatch.setattr(supervision, "_FOLDER", folder)
     monkeypatch.setattr(supervision, "_SESSION_NOTE", folder / "session")
     monkeypatch.setattr(supervision, "PYTHON", sys.executable)
