@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from devices.models import Device, DeviceType
+from images.models import Blob, Image
 
 SLUG_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
@@ -19,6 +20,13 @@ class KernelSet(models.Model):
     initramfs_url = models.CharField(max_length=500, null=True, blank=True)
     cmdline = models.CharField(max_length=2000, blank=True)
     is_default = models.BooleanField(default=False)
+    is_of_image = models.BooleanField(
+        default=False, editable=False, help_text="Made for an image, and gone with it."
+    )
+    image = models.OneToOneField(
+        Image, on_delete=models.SET_NULL, null=True, blank=True, related_name="kernel_set", editable=False,
+        help_text="The image whose boot partition its files are; none: they are uploaded.",
+    )  # fmt: skip
 
     class Meta:
         ordering = ["name"]
@@ -30,6 +38,22 @@ class KernelSet(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class KernelSetFile(models.Model):
+    """A file that somebody uploaded into a kernel set; an image's own are images.BootFile."""
+
+    kernel_set = models.ForeignKey(KernelSet, on_delete=models.CASCADE, related_name="files")
+    path = models.CharField(max_length=200, help_text="Relative, with slashes: kernel8.img, overlays/x.dtbo.")
+    blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["path"]
+        constraints = [models.UniqueConstraint(fields=["kernel_set", "path"], name="kernel_set_file_is_once")]
+
+    def __str__(self) -> str:
+        return self.path
 
 
 class Installer(models.Model):
@@ -65,10 +89,58 @@ class BootPlan(models.Model):
     kernel_set = models.ForeignKey(KernelSet, on_delete=models.SET_NULL, null=True, blank=True)
     boot_once = models.CharField(max_length=9, choices=BootOnce.choices, blank=True, default=BootOnce.NONE)
     boot_once_installer = models.ForeignKey(Installer, on_delete=models.SET_NULL, null=True, blank=True)
+    config_additions = models.JSONField(
+        default=list,
+        blank=True,
+        help_text='Lines for a Pi\'s config.txt: [{"name": "gpu_mem", "value": "64"}].',
+    )
+    bootloader_update = models.BooleanField(
+        default=False, help_text="Whether its tree holds the files that rewrite a Pi's bootloader."
+    )
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:
         return f"Plan of {self.device}"
+
+
+class PiTreeState(models.TextChoices):
+    """How the tree of files that a Pi's firmware fetches was last seen."""
+
+    WAITING = "waiting", "Being made"
+    READY = "ready", "Ready"
+    INCOMPLETE = "incomplete", "Files are missing"
+    CONFLICT = "conflict", "Two devices claim one serial"
+
+
+class PiTree(models.Model):
+    """A Raspberry Pi's tree below the TFTP root, as convergence made it."""
+
+    device = models.OneToOneField(Device, on_delete=models.CASCADE, related_name="pi_tree")
+    state = models.CharField(max_length=10, choices=PiTreeState.choices, default=PiTreeState.WAITING)
+    names = models.JSONField(default=list, help_text="Under which it is served: serial, MAC with dashes.")
+    digest = models.CharField(max_length=64, blank=True, help_text="Of all that it holds.")
+    boots = models.CharField(max_length=200, blank=True, help_text="What it boots, in words.")
+    missing = models.JSONField(default=list, help_text="Files that its model needs and that are not there.")
+    observed_at = models.DateTimeField()
+    last_error = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"tree of {self.device}"
+
+
+class PiMacPrefix(models.Model):
+    """The beginning of MAC addresses that are Raspberry Pis', besides those that we know."""
+
+    prefix = models.CharField(
+        max_length=9, primary_key=True, validators=[RegexValidator(r"^[0-9a-f]{6}([0-9a-f]([0-9a-f]{2})?)?$")]
+    )
+    note = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["prefix"]
+
+    def __str__(self) -> str:
+        return self.prefix
 
 
 class BootNetwork(models.Model):
@@ -91,8 +163,8 @@ class BootNetwork(models.Model):
 class Stage(models.TextChoices):
     """How far a boot has come, in this order."""
 
-    FIRMWARE = "firmware", "Firmware"
     DHCP = "dhcp", "DHCP"
+    FIRMWARE = "firmware", "Firmware"  # the files that a Raspberry Pi's own firmware is made of
     TFTP = "tftp", "TFTP"
     SCRIPT = "script", "Script"
     INSTALLER = "installer", "Installer"

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from bootflow.models import Boot, Outcome, Stage
 
-ORDER = [Stage.FIRMWARE, Stage.DHCP, Stage.TFTP, Stage.SCRIPT, Stage.INSTALLER, Stage.ISCSI, Stage.OS]
+ORDER = [Stage.DHCP, Stage.FIRMWARE, Stage.TFTP, Stage.SCRIPT, Stage.INSTALLER, Stage.ISCSI, Stage.OS]
 ALWAYS = {Stage.DHCP, Stage.TFTP, Stage.SCRIPT, Stage.ISCSI, Stage.OS}  # the others where they apply
 SHORT = {Stage.OS: "OS"}
 _LEAST_WIDTH = 0.6  # per cent of the drawing: a stage of no length is still seen

@@ -57,6 +57,9 @@ TFTP_PATH = DATA_PATH / "tftp"
 BOOT_FILES_PATH = DATA_PATH / "boot"  # served by nginx below /boot/files/
 DNSMASQ_PATH = DATA_PATH / "dnsmasq"
 LOGS_PATH = DATA_PATH / "logs"
+# Debian's arm64 packages, from which the waiting system and what an initramfs lacks for iSCSI are made. In
+# the project's folder: every instance of this checkout shares them, and `make setup` fetches them.
+PI_PACKAGES_PATH = BASE_PATH / "var" / "arm64"
 IMPORT_PATH = DATA_PATH / "import"  # the storage user's: disks that a person put there to be imported
 POSTGRES_SOCKET_PATH = RUN_PATH / "postgres"
 REDIS_SOCKET_PATH = RUN_PATH / "redis" / "redis.sock"

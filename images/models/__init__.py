@@ -1,5 +1,7 @@
 """Disks: storage nodes, images, layers and versions, their exports to devices, and long work on them."""
 
+from images.models.blob import BLOB_MAX_BYTES, PART_BYTES, Blob, BlobPart
+from images.models.boot_files import BootFile, BootFiles, BootFilesState
 from images.models.export import Export, ExportMode, ExportState, Follows, Persistence, Session
 from images.models.image import IMAGE_ID_PATTERN, Image, ImageState
 from images.models.job import ENDED, Job, JobKind, JobState
@@ -15,8 +17,15 @@ from images.models.layer import (
 from images.models.node import StorageNode
 
 __all__ = [
+    "BLOB_MAX_BYTES",
     "ENDED",
     "IMAGE_ID_PATTERN",
+    "PART_BYTES",
+    "Blob",
+    "BlobPart",
+    "BootFile",
+    "BootFiles",
+    "BootFilesState",
     "Channel",
     "ChannelName",
     "Export",

@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from images.models.image import Image
-from images.models.layer import Version
+from images.models.layer import Layer, Version
 
 
 class JobKind(models.TextChoices):
@@ -16,6 +16,7 @@ class JobKind(models.TextChoices):
     SQUASH = "squash", "Squash"
     CHECKSUM = "checksum", "Checksum"
     EXPORT = "export", "Export"
+    BOOT_FILES = "boot-files", "Reading of boot files"
 
 
 class JobState(models.TextChoices):
@@ -36,7 +37,8 @@ class Job(models.Model):
 
     image = models.ForeignKey(Image, on_delete=models.CASCADE, related_name="jobs")
     version = models.ForeignKey(Version, on_delete=models.CASCADE, null=True, related_name="jobs")
-    kind = models.CharField(max_length=8, choices=JobKind.choices)
+    layer = models.ForeignKey(Layer, on_delete=models.CASCADE, null=True, related_name="jobs")
+    kind = models.CharField(max_length=10, choices=JobKind.choices)
     state = models.CharField(max_length=9, choices=JobState.choices, default=JobState.WAITING)
     details = models.JSONField(default=dict, help_text="What it needs to know, by kind (images/jobs).")
     done_bytes = models.BigIntegerField(default=0)
@@ -63,6 +65,11 @@ class Job(models.Model):
                 fields=["version", "kind"],
                 condition=Q(finished_at=None, kind__in=["squash", "checksum"]),
                 name="version_has_one_such_job_at_a_time",
+            ),
+            models.UniqueConstraint(
+                fields=["layer"],
+                condition=Q(finished_at=None, kind="boot-files"),
+                name="layer_has_its_boot_files_read_once_at_a_time",
             ),
         ]
 
