@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from netboot_site.demo import cpio
+from netboot_site import cpio
 
 BUSYBOX = "/bin/busybox"
 
