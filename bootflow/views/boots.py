@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.safestring import SafeString
 
+from bootflow.fetched import fetches_of, is_fetch
 from bootflow.models import Boot, Outcome
 from bootflow.overview import first_times, named, search_boots, tracked
 from bootflow.timeline import bars_of, marks_of, ticks_of
@@ -50,8 +51,15 @@ def _context(boot: Boot) -> dict[str, Any]:
     marks = marks_of(boot, first_times([boot]).get(boot.pk, {}))
     total = (until - boot.started_at).total_seconds()
     events = list(boot.events.all()[:EVENTS_SHOWN])
+    fetches = fetches_of(boot, events)
+    labels = {mark.stage: mark.label for mark in marks}
     return {
-        "boot": boot, "marks": marks, "bars": bars_of(boot, marks, until),
-        "ticks": ticks_of(total) if total > 0 else [], "total": total, "events": events,
+        "boot": boot, "marks": marks, "bars": bars_of(boot, marks, until), "count": len(events),
+        "stage": labels.get(boot.stage, boot.get_stage_display()), "fetches": fetches,
+        "ticks": ticks_of(total) if total > 0 else [], "total": total,
+        "lines": [
+            (event, labels.get(event.stage, event.get_stage_display()))
+            for event in events if fetches is None or not is_fetch(event)
+        ],
         "server_seconds": sum(float(event.facts.get("seconds") or 0) for event in events),
     }  # fmt: skip

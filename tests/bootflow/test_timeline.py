@@ -69,3 +69,14 @@ def test_no_bar_leaves_the_drawing(seconds: list[float], until: float) -> None:
 @given(st.floats(0.01, 100_000))
 def test_the_scale_has_a_readable_number_of_marks(total: float) -> None:
     assert 1 <= len(ticks_of(total)) <= 33
+
+
+def test_a_pi_has_firmware_a_kernel_and_a_check_in_where_a_pc_has_a_loader_and_a_script() -> None:
+    labels = [mark.label for mark in marks_of(boot(Stage.TFTP), firsts(dhcp=0, firmware=3, tftp=4))]
+    assert labels == ["DHCP", "Firmware", "Kernel", "Check-in", "iSCSI", "OS"]
+
+
+def test_a_pi_is_known_by_its_address_before_it_fetched_anything() -> None:
+    row = boot(Stage.DHCP)
+    row.mac = "dc:a6:32:00:00:01"
+    assert [mark.label for mark in marks_of(row, firsts(dhcp=0))][1:3] == ["Firmware", "Kernel"]

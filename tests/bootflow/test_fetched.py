@@ -1,0 +1,83 @@
+"""The files that a Pi's firmware fetched in a boot, as the page draws them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bootflow.fetched import Fetches, fetches_of
+from bootflow.models import Boot, BootEvent, Stage
+
+START = datetime(2026, 2, 14, 8, 0, tzinfo=UTC)
+BOOT = Boot(mac="dc:a6:32:00:00:01", started_at=START, last_event_at=START, stage=Stage.FIRMWARE)
+
+
+def event(
+    after: float, file: str, kind: str = "file", stage: str = Stage.FIRMWARE, **facts: Any
+) -> BootEvent:
+    facts = {"file": file, **facts} if file else facts
+    return BootEvent(
+        stage=stage, kind=kind, at=START + timedelta(seconds=after), detail=f"about {file}", facts=facts
+    )
+
+
+def drawn(*events: BootEvent) -> Fetches:
+    found = fetches_of(BOOT, events)
+    assert found is not None
+    return found
+
+
+def test_a_pc_that_fetches_its_loader_has_no_list_of_firmware() -> None:
+    assert fetches_of(BOOT, [event(1, "snponly.efi", stage=Stage.TFTP)]) is None
+
+
+def test_files_are_listed_without_the_pis_own_folder() -> None:
+    found = drawn(event(1, "bootcode.bin"), event(2, "9ffefdef/start.elf"), event(3, "9ffefdef/config.txt"))
+    assert found.folder == "9ffefdef/"
+    assert [row.file for row in found.files] == ["bootcode.bin", "start.elf", "config.txt"]
+
+
+def test_a_file_began_before_it_had_been_sent() -> None:
+    row = drawn(event(2.5, "start4.elf", bytes=2_000_000, seconds=0.5)).files[0]
+    assert (row.after_seconds, row.lasted_seconds, row.size_bytes) == (2.0, 0.5, 2_000_000)
+    assert (row.left, row.width) == (0, 100)
+
+
+def test_what_was_only_looked_for_is_named_once_and_stands_in_no_row() -> None:
+    found = drawn(
+        event(1, "9ffefdef/config.txt"), event(2, "9ffefdef/recovery.elf", "file-probed"),
+        event(3, "9ffefdef/recovery.elf", "file-probed"), event(4, "bootsig.bin", "file-probed"),
+    )  # fmt: skip
+    assert found.probed == ["bootsig.bin", "recovery.elf"]
+    assert [row.file for row in found.files] == ["config.txt"]
+
+
+def test_a_file_that_should_be_there_and_is_not_is_a_failed_row() -> None:
+    row = drawn(event(1, "9ffefdef/start4.elf", "file-missing")).files[0]
+    assert (row.status, row.detail) == ("failed", "about 9ffefdef/start4.elf")
+    assert row.lasted_seconds is None
+
+
+def test_the_speed_counts_the_time_in_which_something_was_sent() -> None:
+    found = drawn(
+        event(1, "a/start4.elf", bytes=3_000_000, seconds=1.0),
+        event(9, "a/kernel8.img", stage=Stage.TFTP, bytes=9_000_000, seconds=3.0),
+    )
+    assert found.bytes_per_second == 3_000_000
+    assert (found.size_bytes, found.lasted_seconds) == (12_000_000, 9.0)
+
+
+def test_a_transfer_that_names_no_file_is_told_by_its_detail() -> None:
+    row = drawn(event(1, "config.txt"), event(2, "", "file-aborted")).files[1]
+    assert row.file == "about "
+
+
+@given(st.lists(st.tuples(st.floats(0, 500), st.floats(0, 60)), min_size=1, max_size=20))
+def test_no_bar_leaves_the_drawing(spans: list[tuple[float, float]]) -> None:
+    for row in drawn(*[event(at, f"a/{at}", seconds=lasted) for at, lasted in spans]).files:
+        assert row.left >= 0
+        assert row.width > 0
+        assert row.left + row.width <= 100.01
