@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from netboot_site.errors import UnavailableError
-from netboot_site.system import Completed, run
+from netboot_site.packages import Apt
 
 KERNEL_PACKAGE = "linux-image-cloud-amd64"  # Debian's kernel for virtual machines: a third of the general one
 INITIATOR_PACKAGE = "open-iscsi"
 # In the project's folder and not under DATA_PATH: every instance of this checkout shares it.
 CACHE_PATH = Path(__file__).resolve().parents[2] / "var" / "demo"
-_DOWNLOAD_SECONDS = 300.0
-_UNPACK_SECONDS = 60.0
+_APT = Apt("the virtual PC", "Run `apt-get update` and try again.")
 
 
 def guest_packages(cache_path: Path) -> Path:
@@ -39,35 +36,16 @@ def _keep(made: Path, place: Path) -> None:
 
 def _fetch(work: Path) -> None:
     names = [
-        *_depends(KERNEL_PACKAGE, r"linux-image-\d.*"),
+        *_APT.needs(KERNEL_PACKAGE, r"linux-image-\d.*"),
         INITIATOR_PACKAGE,
-        *_depends(INITIATOR_PACKAGE, r"lib(isns|kmod|openiscsiusr).*"),
+        *_APT.needs(INITIATOR_PACKAGE, r"lib(isns|kmod|openiscsiusr).*"),
     ]
     packages = work / "packages"
     packages.mkdir()
-    words = ["apt-get", "download", "--quiet", "-o", "APT::Sandbox::User=root", *names]
-    _checked(run(["env", "--chdir", str(packages), *words], timeout_seconds=_DOWNLOAD_SECONDS))
+    _APT.download(names, packages)
     for package in sorted(packages.glob("*.deb")):
-        unpack = ["dpkg-deb", "--extract", str(package), str(work / "unpacked")]
-        _checked(run(unpack, timeout_seconds=_UNPACK_SECONDS))
+        _APT.unpack(package, work / "unpacked")
     shutil.rmtree(packages)
-
-
-def _depends(package: str, pattern: str) -> list[str]:
-    """The packages of that name pattern on which it depends."""
-    listing = _checked(run(["apt-cache", "depends", "--important", package])).stdout
-    found = re.findall(r"Depends: (\S+)", listing)
-    return sorted({name for name in found if re.fullmatch(pattern, name)})
-
-
-def _checked(done: Completed) -> Completed:
-    if done.exit_code != 0:
-        reason = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:] or ["no reason given"]
-        raise UnavailableError(
-            f"Debian's packages for the virtual PC could not be fetched ({done.argv[0]}: {reason[0]})."
-            " They are needed once; then they are kept. Run `apt-get update` and try again."
-        )
-    return done
 
 
 if __name__ == "__main__":  # `make setup-test` fetches them before there is need

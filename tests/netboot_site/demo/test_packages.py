@@ -22,10 +22,11 @@ class Programs:
     def run(self, argv: Sequence[str], *, timeout_seconds: float = 0) -> Completed:
         self.asked.append(" ".join(argv))
         if argv[0] == "apt-cache":
-            text = "  Depends: linux-image-6.1.0-99-cloud-amd64\n  Depends: libkmod2\n  Depends: udev\n"
-            return Completed(tuple(argv), 0, text, "")
+            needs = "linux-image-6.1.0-99-cloud-amd64", "libkmod2", "udev"
+            text = "".join(f"  Depends: {name}\n" for name in needs)
+            return Completed(tuple(argv), 0, f"{argv[-1]}\n{text}", "")
         if "apt-get" in argv:
-            Path(argv[1].removeprefix("--chdir="), argv[2], "some.deb").touch()
+            Path(argv[2], "some.deb").touch()
         if argv[0] == "dpkg-deb":
             Path(argv[3]).mkdir()
         return Completed(tuple(argv), self.exit_code, "", "E: no network\n")
@@ -33,7 +34,7 @@ class Programs:
 
 def test_they_are_fetched_once_and_then_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs = Programs()
-    monkeypatch.setattr(packages, "run", programs.run)
+    monkeypatch.setattr("netboot_site.packages.run", programs.run)
     first = packages.guest_packages(tmp_path)
     download = next(line for line in programs.asked if "apt-get download" in line)
     assert download.split()[-3:] == ["linux-image-6.1.0-99-cloud-amd64", "open-iscsi", "libkmod2"]
@@ -45,7 +46,7 @@ def test_they_are_fetched_once_and_then_kept(tmp_path: Path, monkeypatch: pytest
 def test_without_a_network_the_person_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packages, "run", Programs(exit_code=100).run)
+    monkeypatch.setattr("netboot_site.packages.run", Programs(exit_code=100).run)
     with pytest.raises(UnavailableError, match=r"no network.*apt-get update"):
         packages.guest_packages(tmp_path)
     assert not (tmp_path / "packages").exists()

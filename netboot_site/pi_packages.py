@@ -1,0 +1,74 @@
+"""Debian's arm64 packages that Raspberry Pis are served from: fetched once into a folder, then kept.
+
+python3 -m netboot_site.pi_packages FOLDER      # `make setup` calls it
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from netboot_site.errors import UnavailableError
+from netboot_site.packages import Apt, package_file
+from netboot_site.sources import write_configuration
+
+ARCHITECTURE = "arm64"
+KERNEL = r"linux-image-\d.*"
+KERNEL_PARTS = r"linux-(image|modules|binary)-\d.*"  # later Debians split a kernel into several packages
+FIRMWARE = "raspi-firmware"
+BUSYBOX = "busybox-static"
+INITIATOR = "open-iscsi"
+NEEDED = {"a kernel": KERNEL, FIRMWARE: FIRMWARE, BUSYBOX: BUSYBOX, INITIATOR: INITIATOR}
+HOW_TO_FETCH = (
+    "Run `make setup` (or `manage.py build_waiting_system --fetch`) while the machine has a network."
+)
+
+
+def missing_from(folder: Path) -> list[str]:
+    """The packages that are needed and are not in the folder."""
+    return [name for name, pattern in NEEDED.items() if package_file(folder, pattern) is None]
+
+
+def fetch(folder: Path) -> None:
+    """Fetch the newest packages, and put them in the place of what the folder held: all of them or none.
+
+    Raises UnavailableError; the folder then is as it was.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as name:
+        work = Path(name)
+        (work / "fetched").mkdir()
+        _download(work)
+        if missing := missing_from(work / "fetched"):
+            raise UnavailableError(f"Debian's archive holds no {', '.join(missing)} for {ARCHITECTURE}.")
+        (work / "fetched").chmod(0o755)  # the services' users read them
+        with suppress(FileNotFoundError):
+            folder.rename(work / "old")
+        (work / "fetched").rename(folder)
+
+
+def _download(work: Path) -> None:
+    configuration = write_configuration(work, ARCHITECTURE)
+    apt = Apt("Raspberry Pis", HOW_TO_FETCH, configuration)
+    apt.update()
+    kernel = apt.needs(f"linux-image-{ARCHITECTURE}", KERNEL_PARTS)
+    libraries = apt.needs(INITIATOR, r"lib.*")
+    apt.download([*kernel, FIRMWARE, BUSYBOX, INITIATOR, *libraries], work / "fetched")
+    shutil.rmtree(work / "state")
+
+
+def fetch_if_missing(folder: Path) -> str:
+    """With all of it there nothing is asked of the network; returns why it failed, or nothing."""
+    try:
+        if missing_from(folder):
+            fetch(folder)
+    except (UnavailableError, OSError) as error:
+        return str(error)
+    return ""
+
+
+if __name__ == "__main__":
+    sys.exit(fetch_if_missing(Path(sys.argv[1]).resolve()) or 0)
