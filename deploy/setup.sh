@@ -125,6 +125,15 @@ ensure_virtual_environment() {
     echo "$wanted" >"$stamp"
 }
 
+# What Raspberry Pis are served from. Everything else works without it, so a failure is no error.
+ensure_pi_packages() {
+    if [ -d var/arm64 ]; then return; fi
+    say "fetching Debian's arm64 packages for Raspberry Pis ..."
+    if ! .venv/bin/python3 -m netboot_site.pi_packages var/arm64 2>"$LOG" </dev/null; then
+        say "warning: $(tail -n 1 "$LOG") Until then Raspberry Pis cannot boot from iSCSI disks." >&2
+    fi
+}
+
 # The virtual PC's kernel and iSCSI initiator are kept in the project's folder and never installed.
 ensure_guest() {
     if [ -d var/demo/packages ]; then return; fi
@@ -138,4 +147,5 @@ trap 'rm -f "$LOG"' EXIT
 if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
 if is_root; then ensure_users; fi
 ensure_virtual_environment
+ensure_pi_packages
 if is_root && [ "$lock" = requirements-dev.lock ]; then ensure_guest; fi

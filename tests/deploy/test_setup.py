@@ -104,6 +104,7 @@ def bench(tmp_path: Path) -> Bench:
     python = project / ".venv/bin/python3"
     python.symlink_to("/usr/bin/python3")
     (project / "var/demo/packages").mkdir(parents=True)
+    (project / "var/arm64").mkdir()
     (tmp_path / "calls").touch()
     made.install([*RUNTIME, *TESTING])
     note_packages(made, "requirements.lock")
@@ -266,3 +267,30 @@ def test_the_virtual_pcs_packages_are_fetched_once_and_only_for_tests(as_root: B
     assert "fetching the virtual PC's kernel" in done.stdout
     assert kept.is_dir()
     assert "fetching" not in as_root.run("test").stdout
+
+
+def fetch_by(bench: Bench, program: str) -> Path:
+    """Nothing is fetched yet, and this is what fetches; returns the folder to be."""
+    folder = bench.path / "project/var/arm64"
+    folder.rmdir()
+    (bench.path / "project/netboot_site").mkdir()
+    (bench.path / "project/netboot_site/pi_packages.py").write_text(f"import pathlib, sys\n{program}\n")
+    return folder
+
+
+@pytest.mark.parametrize("words", [(), ("test",)])
+def test_the_packages_of_raspberry_pis_are_fetched_once(as_root: Bench, words: tuple[str, ...]) -> None:
+    folder = fetch_by(as_root, "pathlib.Path(sys.argv[1]).mkdir()")
+    done = as_root.run(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "setup: fetching Debian's arm64 packages for Raspberry Pis ...\n"
+    assert folder.is_dir()
+    assert as_root.run(*words).stdout == ""
+
+
+def test_without_the_packages_of_raspberry_pis_setup_warns_and_goes_on(as_root: Bench) -> None:
+    fetch_by(as_root, "sys.exit('The mirror is away. Try `make setup` again.')")
+    done = as_root.run("test")
+    assert done.returncode == 0, "all else works without them"
+    assert "warning: The mirror is away. Try `make setup` again. Until then" in done.stderr
+    assert not list((as_root.path / "tmp").iterdir()), "a log was left"
