@@ -160,6 +160,43 @@ class GroupForm(forms.Form):
     )
 
 
+class KernelSetForm(forms.Form):
+    """What a person sets of a kernel set besides its files."""
+
+    cmdline = forms.CharField(
+        label="Command line", max_length=2000, required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="One line, for a Pi without a disk: root over NFS, or in memory. With a disk, the "
+        "command line of the disk's own boot partition counts.",
+    )  # fmt: skip
+    kernel_url = forms.CharField(label="Kernel elsewhere", max_length=500, required=False)
+    initramfs_url = forms.CharField(label="Initramfs elsewhere", max_length=500, required=False)
+
+    @classmethod
+    def of(cls, kernel_set: KernelSet) -> KernelSetForm:
+        """The form as the set stands."""
+        return cls(
+            initial={
+                "cmdline": kernel_set.cmdline,
+                "kernel_url": kernel_set.kernel_url,
+                "initramfs_url": kernel_set.initramfs_url,
+            }
+        )
+
+
+class NewKernelSetForm(forms.Form):
+    """A set without files."""
+
+    name = forms.CharField(
+        max_length=100, widget=forms.TextInput(attrs={"placeholder": "rpi-6.12", "autocomplete": "off"})
+    )
+    cmdline = forms.CharField(
+        label="Command line", max_length=2000, required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
+        help_text="One line, for a Pi without a disk. It can be set later.",
+    )  # fmt: skip
+
+
 class BootOnceForm(forms.Form):
     """What the next boot does instead of the plan."""
 

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bootflow.views import boots, catalogue, device_changes, devices, disks
+from bootflow.views import boots, catalogue, device_changes, devices, disks, kernel_sets
 
 urlpatterns = [
     path("devices/", devices.device_list, name="device-list"),
@@ -26,6 +26,12 @@ urlpatterns = [
     path("boots/", boots.boot_list, name="boot-list"),
     path("boots/<int:boot_id>/", boots.boot_detail, name="boot-detail"),
     path("boots/<int:boot_id>/live/", boots.boot_live, name="boot-live"),
-    path("kernel-sets/", catalogue.kernel_set_list, name="kernel-set-list"),
+    path("kernel-sets/", kernel_sets.kernel_set_list, name="kernel-set-list"),
+    path("kernel-sets/_new/", kernel_sets.kernel_set_new, name="kernel-set-new"),
+    path("kernel-sets/<str:name>/", kernel_sets.kernel_set_detail, name="kernel-set-detail"),
+    path("kernel-sets/<str:name>/live/", kernel_sets.kernel_set_live, name="kernel-set-live"),
+    path("kernel-sets/<str:name>/edit/", kernel_sets.kernel_set_edit, name="kernel-set-edit"),
+    path("kernel-sets/<str:name>/default/", kernel_sets.kernel_set_default, name="kernel-set-default"),
+    path("kernel-sets/<str:name>/delete/", kernel_sets.kernel_set_delete, name="kernel-set-delete"),
     path("installers/", catalogue.installer_list, name="installer-list"),
 ]
