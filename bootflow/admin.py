@@ -18,7 +18,17 @@ from bootflow.catalogue import (
     update_installer,
     update_kernel_set,
 )
-from bootflow.models import Boot, BootEvent, BootNetwork, BootPlan, Installer, KernelSet, LogPosition
+from bootflow.models import (
+    Boot,
+    BootEvent,
+    BootNetwork,
+    BootPlan,
+    Installer,
+    KernelSet,
+    LogPosition,
+    PiMacPrefix,
+)
+from bootflow.raspberry_pi.prefixes import add_prefix, remove_prefix
 from netboot_site.guarded import ReadOnlyAdmin, ServiceAdmin, page_link
 
 
@@ -95,6 +105,26 @@ class BootNetworkAdmin(ReadOnlyAdmin):
     """Further networks that are served."""
 
     list_display = ["interface", "address", "prefix_length", "first_address", "last_address"]
+
+
+@admin.register(PiMacPrefix)
+class PiMacPrefixAdmin(ServiceAdmin):
+    """Further MAC addresses that are taken for Raspberry Pis'."""
+
+    list_display = ["prefix", "note"]
+    search_fields = ["prefix", "note"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """One that is wrong is removed, and the right one added."""
+        return obj is None and super().has_change_permission(request, obj)
+
+    def save_model(self, request: HttpRequest, obj: PiMacPrefix, form: Any, change: bool) -> None:
+        """Through the service: dnsmasq is told anew."""
+        add_prefix(prefix=obj.prefix, note=obj.note)
+
+    def delete_model(self, request: HttpRequest, obj: PiMacPrefix) -> None:
+        """Through the service: dnsmasq is told anew."""
+        remove_prefix(prefix=obj.prefix)
 
 
 class BootEventInline(admin.TabularInline):  # type: ignore[type-arg]

@@ -21,7 +21,7 @@ from bootflow.dnsmasq import (
     parse_pool,
     render,
 )
-from bootflow.models import BootNetwork
+from bootflow.models import BootNetwork, PiMacPrefix
 from bootflow.ports import BootHost, DhcpServer, ObservedDhcp
 from netboot_site.errors import OrchestratorError, ValidationError
 from netboot_site.heartbeat import beat
@@ -80,6 +80,7 @@ def desired_config(prefixes: Prefixes, *, has_arm64: bool) -> str:
             tftp_root=settings.TFTP_PATH,
             authoritative=mode == DhcpMode.SERVER,
             has_arm64=has_arm64,
+            pi_prefixes=tuple(PiMacPrefix.objects.values_list("prefix", flat=True)),
         )
     )
 

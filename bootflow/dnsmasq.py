@@ -76,6 +76,7 @@ class DnsmasqConfig:
     tftp_root: Path
     authoritative: bool = False
     has_arm64: bool = False
+    pi_prefixes: tuple[str, ...] = ()  # of MAC addresses, besides those that we know
 
 
 def parse_pool(text: str) -> tuple[IPv4Address, IPv4Address]:
@@ -136,7 +137,7 @@ def _serving(config: DnsmasqConfig) -> list[str]:
         f"tftp-max={TFTP_MAX}",
         "",
         "# Who asks",
-        *_recognition(),
+        *_recognition(config.pi_prefixes),
         *_CLIENT_TAGS,
         "dhcp-pxe-vendor=PXEClient,HTTPClient",
         "dhcp-option-force=tag:httpc,60,HTTPClient",
@@ -144,12 +145,12 @@ def _serving(config: DnsmasqConfig) -> list[str]:
     ]
 
 
-def _recognition() -> Iterable[str]:
+def _recognition(pi_prefixes: Iterable[str]) -> Iterable[str]:
     yield "dhcp-match=set:ipxe,175"
     yield "dhcp-userclass=set:ipxe,iPXE"
     yield "dhcp-vendorclass=set:httpc,HTTPClient"
     yield from (f"dhcp-match=set:rpi,option:client-machine-id,{prefix}" for prefix in MACHINE_ID_PREFIXES)
-    yield from (f"dhcp-mac=set:rpi,{pattern}" for pattern in mac_patterns())
+    yield from (f"dhcp-mac=set:rpi,{pattern}" for pattern in mac_patterns(pi_prefixes))
     yield from (f"dhcp-match=set:{tag},option:client-arch,{code}" for tag, code in _ARCHITECTURE_TAGS)
 
 
@@ -161,6 +162,8 @@ def _network(network: ServedNetwork, config: DnsmasqConfig) -> list[str]:
     for tag, file in _boot_files(url, config.has_arm64):
         lines.append(f"dhcp-boot=tag:{tag},tag:{name},{file},,{address}")
     if network.mode == DhcpMode.PROXY:
+        # A proxy's answer holds no option 66 (dnsmasq 2.90 puts no dhcp-option into one, nor a server name,
+        # tried): a Pi has our address from siaddr, option 54 and the packet itself.
         return lines + _proxy_services(name, config.has_arm64)
     return [
         *lines,

@@ -131,9 +131,7 @@ class PiTree(models.Model):
 class PiMacPrefix(models.Model):
     """The beginning of MAC addresses that are Raspberry Pis', besides those that we know."""
 
-    prefix = models.CharField(
-        max_length=9, primary_key=True, validators=[RegexValidator(r"^[0-9a-f]{6}([0-9a-f]([0-9a-f]{2})?)?$")]
-    )
+    prefix = models.CharField(max_length=9, primary_key=True, validators=[RegexValidator(r"^[0-9a-f]{6,9}$")])
     note = models.CharField(max_length=200, blank=True)
 
     class Meta:

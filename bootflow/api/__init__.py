@@ -5,10 +5,12 @@ from ninja import Router
 from bootflow.api.boots import router as boots_router
 from bootflow.api.catalogue import router as catalogue_router
 from bootflow.api.devices import router as devices_router
+from bootflow.api.pi_prefixes import router as pi_prefixes_router
 from bootflow.api.unknown import router as unknown_router
 
 router = Router()
 router.add_router("", devices_router, tags=["devices"])
 router.add_router("", unknown_router, tags=["unknown devices"])
 router.add_router("", catalogue_router, tags=["kernel sets and installers"])
+router.add_router("", pi_prefixes_router, tags=["Raspberry Pis"])
 router.add_router("", boots_router, tags=["boots"])

@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name='PiMacPrefix',
             fields=[
-                ('prefix', models.CharField(max_length=9, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[0-9a-f]{6}([0-9a-f]([0-9a-f]{2})?)?$')])),
+                ('prefix', models.CharField(max_length=9, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[0-9a-f]{6,9}$')])),
                 ('note', models.CharField(blank=True, max_length=200)),
             ],
             options={

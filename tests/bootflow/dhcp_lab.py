@@ -120,6 +120,7 @@ class Client:
     user_class: bytes = b""
     machine_id: bytes = b""
     features: bytes = b""  # option 175
+    wants: bytes = bytes([1, 3, 43, 54, 60, 66, 67, 128, 129, 175])  # option 55
 
     def options(self, message_type: int) -> list[object]:
         found: list[object] = [("message-type", message_type)]
@@ -133,7 +134,7 @@ class Client:
             found.append((97, self.machine_id))
         if self.features:
             found.append((175, self.features))
-        return [*found, (55, bytes([1, 3, 43, 54, 60, 66, 67, 128, 129, 175]))]
+        return [*found, (55, self.wants)]
 
 
 class Wire:

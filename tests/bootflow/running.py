@@ -44,9 +44,9 @@ class Running:
     def config(self, *networks: ServedNetwork, **changes: object) -> str:
         return render(DnsmasqConfig(networks, 8080, self.folder, self.folder / "tftp", **changes))  # type: ignore[arg-type]
 
-    def serve(self, *networks: ServedNetwork) -> None:
+    def serve(self, *networks: ServedNetwork, **changes: object) -> None:
         """Install a configuration, and wait until it is served."""
-        self.server.install(self.config(*networks))
+        self.server.install(self.config(*networks, **changes))
         self.server.restart()
         self.wait()
 
