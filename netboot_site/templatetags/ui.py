@@ -27,7 +27,7 @@ SPRITE = "vendor/tabler-icons/icons.svg"
 COLOURS = {
     "enrolled": "green", "disabled": "secondary", "discovered": "yellow",
     "ready": "green", "creating": "azure", "importing": "azure", "deleting": "orange", "failed": "red",
-    "pending": "azure", "waiting": "orange", "paused": "red",
+    "pending": "azure", "waiting": "orange", "paused": "red", "incomplete": "red", "conflict": "orange",
     "running": "azure", "done": "green", "cancelled": "secondary",
     "": "blue", "ok": "green", "local": "cyan", "menu": "purple",
     "up": "green", "troubled": "orange", "down": "red", "unknown": "secondary",
