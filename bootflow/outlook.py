@@ -134,7 +134,7 @@ def _of_tree(tree: PiTree | None) -> Outlook | None:
         why = tree.last_error if tree else ""
         return Outlook("waiting", "Waits for its files", why or "Its boot files are being put together.")
     if tree.state == PiTreeState.INCOMPLETE:
-        missing = ", ".join(tree.missing)
+        missing = ", ".join(name.partition(" or ")[0] for name in tree.missing)
         return Outlook("failed", "Files are missing", tree.last_error or f"Its firmware needs {missing}.")
     return None
 

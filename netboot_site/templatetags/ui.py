@@ -102,6 +102,20 @@ def seconds(count: float | None) -> str:
     return f"{whole} s"
 
 
+@register.filter
+def brief(count: float | None) -> str:
+    """A span of time that may be a matter of milliseconds: `4 ms`, `1.3 s`."""
+    if count is None or count >= 1:
+        return seconds(count)
+    return f"{max(1, round(1000 * count))} ms"
+
+
+@register.filter
+def first_name(names: str) -> str:
+    """Of `a or b or c`, each of which will do, the first."""
+    return names.partition(" or ")[0]
+
+
 @register.simple_tag
 def moment(at: datetime | None) -> SafeString:
     """A time in UTC; our script shows beside it how long ago that was."""
