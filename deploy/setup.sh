@@ -142,10 +142,20 @@ ensure_guest() {
     quietly "fetching them" .venv/bin/python3 -m netboot_site.demo.packages
 }
 
+# The parts of the disks that tests boot as a Raspberry Pi's.
+ensure_pi_guest() {
+    if [ -d var/pi/packages ]; then return; fi
+    say "fetching the parts of the tests' Raspberry Pi OS ..."
+    quietly "fetching them" .venv/bin/python3 -m tests.pi.packages
+}
+
 mapfile -t missing < <(missing_packages)
 trap 'rm -f "$LOG"' EXIT
 if [ "${#missing[@]}" -gt 0 ]; then install_packages "${missing[@]}"; fi
 if is_root; then ensure_users; fi
 ensure_virtual_environment
 ensure_pi_packages
-if is_root && [ "$lock" = requirements-dev.lock ]; then ensure_guest; fi
+if is_root && [ "$lock" = requirements-dev.lock ]; then
+    ensure_guest
+    ensure_pi_guest
+fi

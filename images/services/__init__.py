@@ -1,6 +1,5 @@
 """Changes of images, versions, exports and nodes. Keyword-only, a verb first; each one transaction."""
 
-from images.services.blobs import blob_pieces, remove_unused_blobs, store_blob, write_blob
 from images.services.exports import (
     FITTING_IMAGES,
     assign_image,
@@ -47,7 +46,6 @@ __all__ = [
     "FITTING_IMAGES",
     "assign_image",
     "begin_upload",
-    "blob_pieces",
     "cancel_job",
     "check_room",
     "check_size",
@@ -76,7 +74,6 @@ __all__ = [
     "register_node",
     "remove_node",
     "remove_orphans",
-    "remove_unused_blobs",
     "replace_content",
     "request_conversion",
     "request_import",
@@ -85,8 +82,6 @@ __all__ = [
     "resize_image",
     "restore_kept",
     "roll_back",
-    "store_blob",
     "take_layer_number",
     "unassign_image",
-    "write_blob",
 ]

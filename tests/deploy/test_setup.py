@@ -105,6 +105,7 @@ def bench(tmp_path: Path) -> Bench:
     python.symlink_to("/usr/bin/python3")
     (project / "var/demo/packages").mkdir(parents=True)
     (project / "var/arm64").mkdir()
+    (project / "var/pi/packages").mkdir(parents=True)
     (tmp_path / "calls").touch()
     made.install([*RUNTIME, *TESTING])
     note_packages(made, "requirements.lock")

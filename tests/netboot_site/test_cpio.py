@@ -49,3 +49,12 @@ def test_the_console_device_has_its_numbers() -> None:
     header = data[data.index(b"dev/console\0") - 110 :][:110]
     assert (int(header[78:86], 16), int(header[86:94], 16)) == (5, 1)
     assert int(header[14:22], 16) == 0o020600
+
+
+def test_a_symbolic_link_leads_to_its_target(tmp_path: Path) -> None:
+    data = cpio.archive([cpio.link("lib", "usr/lib"), cpio.file("usr/lib/here", b"found")])
+
+    subprocess.run(["cpio", "-id", "--quiet"], input=data, cwd=tmp_path, check=True)
+
+    assert (tmp_path / "lib").readlink() == Path("usr/lib")
+    assert (tmp_path / "lib/here").read_bytes() == b"found"

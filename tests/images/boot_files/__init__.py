@@ -1,1 +1,0 @@
-"""Boot files: contents in the database, and what is read of disks."""
