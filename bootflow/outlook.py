@@ -20,8 +20,8 @@ from bootflow.decision import (
     Wait,
     decide,
 )
-from bootflow.models import BootPlan, Installer
-from devices.models import Device
+from bootflow.models import BootPlan, Installer, PiTree, PiTreeState
+from devices.models import Device, DeviceType
 from images import lineage
 from images.models import Export, ExportState, Persistence
 
@@ -36,8 +36,12 @@ class Outlook:
 
 
 def outlook_of(device: Device) -> Outlook:
-    """What `decide()` says to a device as its rows stand now."""
-    return _words(decide(situation_of(device)))
+    """What `decide()` says to a device as its rows stand now; a Pi gets its files before it can ask."""
+    decision = decide(situation_of(device))
+    if device.device_type != DeviceType.RASPI:
+        return _words(decision)
+    tree: PiTree | None = getattr(device, "pi_tree", None)
+    return _of_decision(decision) or _of_tree(tree) or _of_pi(decision, tree)
 
 
 def situation_of(device: Device) -> Situation:
@@ -112,6 +116,38 @@ def _words(decision: BootDecision) -> Outlook:
             return Outlook("disabled", "Local disk", "The device is disabled, and its screen says so.")
         case _:
             assert_never(decision)
+
+
+def _of_decision(decision: BootDecision) -> Outlook | None:
+    """What holds a Pi back before its files matter: it has none, or only those of the waiting system."""
+    match decision:
+        case Disabled():
+            return Outlook("disabled", "Nothing", "The device is disabled: its files are not served.")
+        case AwaitApproval():
+            return _words(decision)
+    return None
+
+
+def _of_tree(tree: PiTree | None) -> Outlook | None:
+    """What is wrong with the files that its firmware is to fetch."""
+    if tree is None or tree.state == PiTreeState.WAITING:
+        why = tree.last_error if tree else ""
+        return Outlook("waiting", "Waits for its files", why or "Its boot files are being put together.")
+    if tree.state == PiTreeState.INCOMPLETE:
+        missing = ", ".join(name.partition(" or ")[0] for name in tree.missing)
+        return Outlook("failed", "Files are missing", tree.last_error or f"Its firmware needs {missing}.")
+    return None
+
+
+def _of_pi(decision: BootDecision, tree: PiTree | None) -> Outlook:
+    match decision:
+        case BootImage() | ProveIdentity() | Wait():
+            return _words(decision)
+        case BootMenu(wanted=False):
+            boots = tree.boots if tree else ""
+            return Outlook("menu", "No disk", boots or "No disk is assigned; its screen says so.")
+    why = "A Raspberry Pi has no menu and no local disk of ours: set its next boot as planned."
+    return Outlook("waiting", "Waits", why)
 
 
 def _how(disk: Disk) -> str:

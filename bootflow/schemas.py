@@ -9,7 +9,7 @@ from ninja import Schema
 from pydantic import AfterValidator, Field
 
 from bootflow.models import Boot, BootEvent, BootPlan, Installer, KernelSet
-from bootflow.recorder.judge import Seen
+from bootflow.recorder.story import Seen
 from bootflow.recorder.telling import tell
 from bootflow.recorder.timing import own_seconds
 from devices.models import Device

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from images.models import Channel, Export, Image, Job, Layer, Session, StorageNode, Version
+from images.models import (
+    Blob,
+    BlobPart,
+    BootFile,
+    BootFiles,
+    Channel,
+    Export,
+    Image,
+    Job,
+    Layer,
+    Session,
+    StorageNode,
+    Version,
+)
 from netboot_site.guarded import ReadOnlyAdmin, page_link
 
 
@@ -106,3 +121,45 @@ class SessionAdmin(ReadOnlyAdmin):
     list_filter = [("ended_at", admin.EmptyFieldListFilter)]
     list_select_related = ["image"]
     search_fields = ["initiator_name", "iqn", "image__id"]
+
+
+@admin.register(BootFiles)
+class BootFilesAdmin(ReadOnlyAdmin):
+    """What was read of the boot partitions of Raspberry Pis' disks."""
+
+    list_display = ["layer", "state", "wanted_at", "read_at", "last_error"]
+    list_filter = ["state"]
+    list_select_related = ["layer"]
+    search_fields = ["layer__image__id", "last_error"]
+
+
+@admin.register(BootFile)
+class BootFileAdmin(ReadOnlyAdmin):
+    """The files of boot partitions."""
+
+    list_display = ["path", "boot_files", "blob"]
+    list_select_related = ["boot_files__layer", "blob"]
+    search_fields = ["path", "boot_files__layer__image__id", "blob__sha256"]
+
+
+@admin.register(Blob)
+class BlobAdmin(ReadOnlyAdmin):
+    """Contents of boot files."""
+
+    list_display = ["sha256", "size_bytes", "created_at"]
+    search_fields = ["sha256"]
+
+
+@admin.register(BlobPart)
+class BlobPartAdmin(ReadOnlyAdmin):
+    """The parts of a content, without their bytes: a page of them would have 100 MiB."""
+
+    fields = ["blob", "number"]
+    list_display = ["blob", "number"]
+    list_select_related = ["blob"]
+    search_fields = ["blob__sha256"]
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BlobPart]:
+        """Never the bytes."""
+        return super().get_queryset(request).defer("data")

@@ -6,13 +6,15 @@ dnsmasq answers one packet at a time, so the lines of an exchange stand together
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bootflow.models import Stage
+from bootflow.raspberry_pi.machine_id import MachineId, machine_id_of
 from bootflow.recorder.parse import OPENING, Detail, Packet, Record, Transfer
 from bootflow.recorder.sighting import Sighting, Sign, moment
+from bootflow.recorder.transfers import SizeOf, is_end_of_broken, transferred
 
 _ARCHITECTURE = re.compile(r"^(?:PXE|HTTP)Client:Arch:(\d{5})")
 FIRMWARE_NAMES = {
@@ -20,7 +22,6 @@ FIRMWARE_NAMES = {
     19: "UEFI (arm64, HTTP boot)",
 }  # fmt: skip
 _ACK = "5"  # RFC 2132, section 9.6; a first question is answered by an offer, 2
-SizeOf = Callable[[str], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Exchange:
     tags: frozenset[str]
     boot_file: str
     answer: str  # option 53 of what dnsmasq sent
+    machine_id: MachineId | None  # of a Raspberry Pi: option 97
     seconds: float  # from the packet's first line to the answer's last
 
     @property
@@ -57,14 +59,16 @@ class Exchange:
         """The asking program, for a person."""
         if self.client == "pxe":
             return f"{FIRMWARE_NAMES.get(self.architecture or 0, 'Its')} firmware"
-        names = {"ipxe": "iPXE", "rpi": "The Raspberry Pi", "http": "UEFI firmware (HTTP boot)"}
+        board = self.machine_id.board if self.machine_id else None
+        pi = f"The {board.model}" if board else "The Raspberry Pi"
+        names = {"ipxe": "iPXE", "rpi": pi, "http": "UEFI firmware (HTTP boot)"}
         return names.get(self.client, "The operating system")
 
 
 def begins(record: Record, before: Record | None) -> bool:
     """Whether an exchange or a transfer begins with this record; a client keeps its xid for several."""
     if isinstance(record, Transfer) or before is None or isinstance(before, Transfer):
-        return True
+        return not (isinstance(record, Transfer) and is_end_of_broken(record, before))
     return record.xid != before.xid or (_opens(record) and not _opens(before))
 
 
@@ -73,7 +77,10 @@ def assemble(records: Iterable[Record], *, tftp_root: str, size_of: SizeOf) -> I
     for group in _groups(records):
         first = group[0]
         if isinstance(first, Transfer):
-            yield _transferred(first, tftp_root, size_of)
+            last = group[-1]
+            yield transferred(
+                last if isinstance(last, Transfer) else first, len(group) > 1, tftp_root, size_of
+            )
         else:
             yield from _exchanged(_exchange(group))
 
@@ -96,6 +103,7 @@ def _opens(record: Record) -> bool:
 def _exchange(group: Sequence[Record]) -> Exchange:
     packets = tuple(record for record in group if isinstance(record, Packet))
     details = {record.name: record.value for record in group if isinstance(record, Detail) and record.name}
+    mac = packets[0].mac if packets else ""
     return Exchange(
         packets=packets,
         vendor_class=details.get("vendor class", ""),
@@ -104,6 +112,7 @@ def _exchange(group: Sequence[Record]) -> Exchange:
         boot_file=details.get("bootfile name", ""),
         answer=details.get("message type", ""),
         seconds=max(0.0, group[-1].at - group[0].at),
+        machine_id=machine_id_of(details.get("machine id", ""), mac),
     )
 
 
@@ -167,6 +176,7 @@ def _sighting(exchange: Exchange, packet: Packet, kind: str, told: str, sign: Si
         "file": exchange.boot_file,
         "xid": packet.xid,
         "seconds": round(exchange.seconds, 3),
+        **_told_of_itself(exchange),
     }
     return Sighting(
         at=moment(exchange.packets[0].at), stage=Stage.DHCP, kind=kind, detail=f"{exchange.who} {told}.",
@@ -175,24 +185,12 @@ def _sighting(exchange: Exchange, packet: Packet, kind: str, told: str, sign: Si
     )  # fmt: skip
 
 
-_TOLD = {
-    "file": "Fetched {file} by TFTP.",
-    "file-failed": "{file} did not arrive whole: the machine stopped answering.",
-    "file-missing": "Asked for {file} by TFTP, which is not there.",
-    "file-refused": "Asked for {file} by TFTP, which cannot be read: {error}.",
-    "file-aborted": "Broke a TFTP transfer off: {error}.",
-}
-
-
-def _transferred(record: Transfer, tftp_root: str, size_of: SizeOf) -> Sighting:
-    file = record.path.removeprefix(tftp_root).lstrip("/")
-    size = size_of(record.path) if record.kind == "file" else None
-    facts = {"file": file, "bytes": size, "address": record.address}
-    return Sighting(
-        at=moment(record.at), stage=Stage.TFTP, kind=record.kind,
-        detail=_TOLD[record.kind].format(file=file, error=record.error), sign=Sign.PART,
-        address=record.address, facts=_known(facts),
-    )  # fmt: skip
+def _told_of_itself(exchange: Exchange) -> dict[str, Any]:
+    """What option 97 of a Raspberry Pi says."""
+    told = exchange.machine_id
+    if exchange.client != "rpi" or told is None:
+        return {}
+    return {"bootloader": told.bootloader, "board_revision": told.revision, "serial": told.serial}
 
 
 def _known(facts: dict[str, Any]) -> dict[str, Any]:

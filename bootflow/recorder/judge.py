@@ -6,93 +6,47 @@ Events come oldest first. A failed boot is not over: a slow machine may still go
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from bootflow.decision import (
     AwaitApproval,
-    BootDecision,
     BootImage,
     BootInstaller,
     BootLocal,
     BootMenu,
     Disabled,
     ProveIdentity,
-    Situation,
     Wait,
-    decide,
 )
 from bootflow.models import Outcome, Stage
-from bootflow.recorder.place import STAGE_ORDER
-
-# How long nothing may happen before a boot is said to have stopped.
-NEXT_STEP = timedelta(seconds=30)
-LOGIN_WITHIN = timedelta(seconds=60)
-TAKEOVER_WITHIN = timedelta(seconds=180)  # a full Debian under plain emulation needs 60
-ASKS_AGAIN_WITHIN = timedelta(seconds=60)  # a waiting machine asks every few seconds
-OVER_AFTER = timedelta(minutes=10)  # then nothing more is expected of this power-on
-INSTALLER_RUNS_AFTER = timedelta(seconds=20)
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One event of a boot."""
-
-    at: datetime
-    stage: str
-    kind: str
-    detail: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How a boot stands. `finished_at` is set once nothing more is expected."""
-
-    stage: str
-    outcome: str = Outcome.RUNNING
-    reason: str = ""
-    finished_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """A boot's events with what a judge asks of them."""
-
-    mac: str
-    events: Sequence[Seen]
-    quiet: timedelta  # since it last came further; an event that repeats keeps its first time
-    silence: timedelta  # since it was last heard of
-    now: datetime
-    http_port: int
-
-    def last(self, *kinds: str, stage: str = "") -> Seen | None:
-        """The newest event of these kinds."""
-        wanted = (e for e in reversed(self.events) if e.kind in kinds and stage in ("", e.stage))
-        return next(wanted, None)
-
-    @property
-    def stage(self) -> str:
-        """The furthest stage that was reached."""
-        return max((event.stage for event in self.events), key=lambda stage: STAGE_ORDER[stage])
-
-    def decision(self) -> BootDecision | None:
-        """What the machine was last told, computed again from what decided it."""
-        asked = self.last("script", "check-in")
-        if asked is None or "plan" not in asked.facts:
-            return None
-        return decide(Situation.from_facts(self.mac, asked.facts["plan"]))
+from bootflow.recorder import judge_pi
+from bootflow.recorder.story import (
+    INSTALLER_RUNS_AFTER,
+    LOGIN_WITHIN,
+    NEXT_STEP,
+    OVER_AFTER,
+    TAKEOVER_WITHIN,
+    Seen,
+    Story,
+    Verdict,
+    after,
+    is_pi,
+    seconds,
+    stopped,
+    waiting,
+)
 
 
 def judge(
     events: Sequence[Seen], now: datetime, *, mac: str, http_port: int = 8080,
-    last_event_at: datetime | None = None,
+    last_event_at: datetime | None = None, boots: str = "",
 ) -> Verdict:  # fmt: skip
     """The verdict over a boot with at least one event; `last_event_at` counts repeated ones too."""
     newest = max(event.at for event in events)
-    story = Story(mac, events, now - newest, now - max(newest, last_event_at or newest), now, http_port)
-    verdict = _judges(story.stage)(story)
+    silence = now - max(newest, last_event_at or newest)
+    story = Story(mac, events, now - newest, silence, now, http_port, boots)
+    own = judge_pi.JUDGES.get(story.stage) if is_pi(events) else None
+    verdict = (own or _judges(story.stage))(story)
     over = verdict.finished_at is None and verdict.outcome != Outcome.RUNNING and story.silence > OVER_AFTER
     return Verdict(verdict.stage, verdict.outcome, verdict.reason, now) if over else verdict
 
@@ -122,10 +76,10 @@ def _judge_iscsi(story: Story) -> Verdict:
         return Verdict(Stage.ISCSI, Outcome.FAILED, failed.detail or "The machine could not boot its disk.")
     if story.quiet <= TAKEOVER_WITHIN:
         return Verdict(Stage.ISCSI)
-    return _failed(
+    return stopped(
         story,
         f"the loader logged in to its disk, but no operating system took the disk over within "
-        f"{_seconds(TAKEOVER_WITHIN)}: check that the disk is bootable and that its operating system has "
+        f"{seconds(TAKEOVER_WITHIN)}: check that the disk is bootable and that its operating system has "
         f"iSCSI in its initramfs (open-iscsi, ISCSI_AUTO=true)",
     )
 
@@ -142,7 +96,7 @@ def _judge_installer(story: Story) -> Verdict:
             Stage.INSTALLER, Outcome.FAILED, failed.detail or "The installer could not be started."
         )
     if missing and (came is None or came.at < missing.at) and story.quiet > INSTALLER_RUNS_AFTER:
-        return _failed(
+        return stopped(
             story, f"{missing.facts.get('file')} is not among the boot files: check the installer's path"
         )
     if came and story.quiet > INSTALLER_RUNS_AFTER:
@@ -162,19 +116,19 @@ def _judge_script(story: Story) -> Verdict:
         case BootMenu(why=why):
             return Verdict(Stage.SCRIPT, Outcome.MENU, why)
         case AwaitApproval(code=code):
-            return _waiting(
+            return waiting(
                 story, f"Waits to be approved; its console shows the code {code}.", "to be approved"
             )
         case Wait(why=why):
-            return _waiting(story, f"Waits for its disk: {why}", f"for its disk ({why.rstrip('.')})")
+            return waiting(story, f"Waits for its disk: {why}", f"for its disk ({why.rstrip('.')})")
         case ProveIdentity():
-            return _waiting(story, _NO_IDENTITY, "to be known by its address")
+            return waiting(story, _NO_IDENTITY, "to be known by its address")
         case BootInstaller(files=files):
             lack = f"told to start the installer {files.name}, but none of its files was asked for"
-            return _after(story, NEXT_STEP, f"{lack} within {_seconds(NEXT_STEP)}: {_http(story)}")
+            return after(story, NEXT_STEP, f"{lack} within {seconds(NEXT_STEP)}: {_http(story)}")
         case BootImage(disk=disk):
-            return _after(story, LOGIN_WITHIN, _no_login(disk.image_id, disk.portal))
-    return _after(story, NEXT_STEP, "the script was fetched, and nothing was heard after it")
+            return after(story, LOGIN_WITHIN, _no_login(disk.image_id, disk.portal))
+    return after(story, NEXT_STEP, "the script was fetched, and nothing was heard after it")
 
 
 _NO_IDENTITY = (
@@ -186,62 +140,49 @@ _NO_IDENTITY = (
 def _no_login(image: str, portal: str) -> str:
     return (
         f"told to boot from {image}, but no login at the iSCSI target {portal} within "
-        f"{_seconds(LOGIN_WITHIN)}: check that the machine reaches {portal}, and that its iPXE knows iSCSI"
+        f"{seconds(LOGIN_WITHIN)}: check that the machine reaches {portal}, and that its iPXE knows iSCSI"
     )
 
 
 def _judge_tftp(story: Story) -> Verdict:
     came = story.last("file", stage=Stage.TFTP)
     missing = story.last("file-missing", "file-refused")
-    if _is_pi(story):
-        return _judge_pi(story, missing)
     if missing and (came is None or came.at < missing.at):
         file = missing.facts.get("file") or "its loader"
-        return _after(
+        return after(
             story, NEXT_STEP, f"{file} was asked for by TFTP and is not there: is the package ipxe installed?"
         )
     if came is None:
-        return _after(
+        return after(
             story, NEXT_STEP, "a TFTP transfer was begun and not finished: check the network between"
         )
     if story.last("discover", "proxy", "address") is not None and _ipxe_asked(story, came):
-        return _after(
-            story, NEXT_STEP, f"iPXE got its address, but no script was asked for {_in_time(story)}"
-        )
-    return _after(story, NEXT_STEP, f"loader fetched, no script asked for {_in_time(story)}")
+        return after(story, NEXT_STEP, f"iPXE got its address, but no script was asked for {_in_time(story)}")
+    return after(story, NEXT_STEP, f"loader fetched, no script asked for {_in_time(story)}")
 
 
 def _in_time(story: Story) -> str:
     port = story.http_port
-    return f"within {_seconds(NEXT_STEP)}: the machine reached TFTP but not HTTP port {port}"
-
-
-def _judge_pi(story: Story, missing: Seen | None) -> Verdict:
-    lack = f"; {missing.facts.get('file')} was not there" if missing and missing.facts.get("file") else ""
-    return _after(
-        story, NEXT_STEP, f"the Raspberry Pi asked for its boot files by TFTP and went no further{lack}"
-    )
+    return f"within {seconds(NEXT_STEP)}: the machine reached TFTP but not HTTP port {port}"
 
 
 def _judge_dhcp(story: Story) -> Verdict:
     if story.last("no-offer") and not story.last("discover"):
         note = story.last("no-offer")
-        return _after(story, NEXT_STEP, f"{note.detail.rstrip('.') if note else ''}: check DHCP_RANGE")
+        return after(story, NEXT_STEP, f"{note.detail.rstrip('.') if note else ''}: check DHCP_RANGE")
     client = _client(story)
     proxied = story.last("proxy", "boot-server") is not None
     if client == "ipxe":
-        lack = f"iPXE was told the address of its script and did not ask for it within {_seconds(NEXT_STEP)}"
-        return _after(story, NEXT_STEP, f"{lack}: {_no_address(proxied)}{_http(story)}")
-    if story.last("discover", "proxy") and not proxied and not story.last("address") and client != "rpi":
-        lack = f"an address was offered and not taken within {_seconds(NEXT_STEP)}"
-        return _after(story, NEXT_STEP, f"{lack}: another DHCP server on this network may have been faster")
+        lack = f"iPXE was told the address of its script and did not ask for it within {seconds(NEXT_STEP)}"
+        return after(story, NEXT_STEP, f"{lack}: {_no_address(proxied)}{_http(story)}")
+    if story.last("discover", "proxy") and not proxied and not story.last("address"):
+        lack = f"an address was offered and not taken within {seconds(NEXT_STEP)}"
+        return after(story, NEXT_STEP, f"{lack}: another DHCP server on this network may have been faster")
     if client == "http":
-        lack = f"told where its loader is and did not fetch it within {_seconds(NEXT_STEP)}"
-        return _after(story, NEXT_STEP, f"{lack}: {_http(story)}")
-    lack = (
-        f"only DHCP seen: told what to load, and no file was asked for by TFTP within {_seconds(NEXT_STEP)}"
-    )
-    return _after(story, NEXT_STEP, f"{lack}: {_no_address(proxied)}check that UDP port 69 is not blocked")
+        lack = f"told where its loader is and did not fetch it within {seconds(NEXT_STEP)}"
+        return after(story, NEXT_STEP, f"{lack}: {_http(story)}")
+    lack = f"only DHCP seen: told what to load, and no file was asked for by TFTP within {seconds(NEXT_STEP)}"
+    return after(story, NEXT_STEP, f"{lack}: {_no_address(proxied)}check that UDP port 69 is not blocked")
 
 
 def _no_address(proxied: bool) -> str:
@@ -255,10 +196,6 @@ def _http(story: Story) -> str:
 def _client(story: Story) -> str:
     asked = story.last("discover", "proxy", "boot-server", "address")
     return str(asked.facts.get("client", "")) if asked else ""
-
-
-def _is_pi(story: Story) -> bool:
-    return any(event.facts.get("client") == "rpi" for event in story.events)
 
 
 def _ipxe_asked(story: Story, after: Seen) -> bool:
@@ -275,22 +212,3 @@ def _gone_local(story: Story) -> Verdict | None:
 
 def _local(story: Story, why: str) -> Verdict:
     return Verdict(Stage.SCRIPT, Outcome.LOCAL, why, story.now if story.quiet > NEXT_STEP else None)
-
-
-def _waiting(story: Story, why: str, what: str) -> Verdict:
-    if story.silence <= ASKS_AGAIN_WITHIN:
-        return Verdict(story.stage, Outcome.RUNNING, why)
-    return _failed(story, f"it waited {what} and stopped asking: it was switched off, or lost the network")
-
-
-def _after(story: Story, limit: timedelta, reason: str) -> Verdict:
-    """Still going on; or failed for this reason, once nothing has happened for that long."""
-    return Verdict(story.stage) if story.quiet <= limit else _failed(story, reason)
-
-
-def _failed(story: Story, reason: str) -> Verdict:
-    return Verdict(story.stage, Outcome.FAILED, reason)
-
-
-def _seconds(limit: timedelta) -> str:
-    return f"{limit.total_seconds():g} s"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db import connection
 
 from bootflow.models import Boot, BootEvent, Outcome, Stage
+from bootflow.recorder.judge import judge
 from bootflow.recorder.place import STAGE_ORDER, OpenBoot, Place, place
 from bootflow.recorder.sighting import Sighting
+from bootflow.recorder.story import Seen, Verdict, is_pi
 
 EVENTS_PER_BOOT_MAX = 300  # what a machine that asks for ever can make of one boot
 DETAIL_LENGTH = 500
@@ -51,6 +54,7 @@ def add_event(boot: Boot, events: list[BootEvent], sighting: Sighting) -> None:
     alike = [
         event for event in events if _likeness(event.kind, event.stage, event.detail, event.facts) == wanted
     ]
+    sighting = _timed(events, sighting)
     if alike:
         _count_again(alike[-1], sighting)
     elif len(events) < EVENTS_PER_BOOT_MAX:
@@ -63,7 +67,24 @@ def add_event(boot: Boot, events: list[BootEvent], sighting: Sighting) -> None:
 
 def _likeness(kind: str, stage: str, detail: str, facts: Mapping[str, Any]) -> tuple[Any, ...]:
     """What two events share that are one and its repetition; each login of a loader is another attempt."""
-    return kind, stage, detail, facts.get("session") if kind == "login" else None
+    told = facts["file"] if "role" in facts and "file" in facts else detail
+    return kind, stage, told, facts.get("session") if kind == "login" else None
+
+
+def _timed(events: list[BootEvent], sighting: Sighting) -> Sighting:
+    """A file of a Pi's with the time since the step before: dnsmasq tells only when it had sent it."""
+    befores = [at for event in events if (at := _last_at(event)) <= sighting.at]
+    if sighting.kind != "file" or "role" not in sighting.facts or not befores:
+        return sighting
+    seconds = round((sighting.at - max(befores)).total_seconds(), 3)
+    size = sighting.facts.get("bytes")
+    what = f"{size:,} bytes, " if size is not None else ""
+    told = f"{sighting.detail.rstrip('.')} ({what}at most {seconds:g} s: that long after the step before)."
+    return replace(sighting, detail=told, facts={**sighting.facts, "seconds": seconds})
+
+
+def _last_at(event: BootEvent) -> datetime:
+    return datetime.fromisoformat(event.facts["last_at"]) if "last_at" in event.facts else event.at
 
 
 def close(boot: Boot, at: datetime, outcome: str, reason: str) -> None:
@@ -76,7 +97,12 @@ def _view(boot: Boot | None, events: list[BootEvent]) -> OpenBoot | None:
     if boot is None:
         return None
     scripted = min((event.at for event in events if event.stage == Stage.SCRIPT), default=None)
-    return OpenBoot(boot.stage, boot.last_event_at, scripted)
+    return OpenBoot(boot.stage, boot.last_event_at, scripted, is_pi(seen_of(events)))
+
+
+def seen_of(events: Iterable[BootEvent]) -> list[Seen]:
+    """Events as a judge takes them."""
+    return [Seen(event.at, event.stage, event.kind, event.detail, event.facts) for event in events]
 
 
 def _start(sighting: Sighting, old: Boot | None) -> Boot:
@@ -84,9 +110,8 @@ def _start(sighting: Sighting, old: Boot | None) -> Boot:
     later: list[BootEvent] = []
     if old is not None:
         later = list(old.events.filter(at__gt=sighting.at))
-        again = old.outcome == Outcome.RUNNING
-        outcome, reason = (Outcome.FAILED, POWERED_ON_AGAIN) if again else (old.outcome, old.reason)
-        close(old, sighting.at, outcome, reason)
+        verdict = _last_verdict(old, sighting.at)
+        close(old, verdict.finished_at or sighting.at, verdict.outcome, verdict.reason)
     with connection.cursor() as cursor:
         cursor.execute(_OPEN, [sighting.mac, sighting.at, sighting.at, sighting.stage])
         (found,) = cursor.fetchone()
@@ -95,6 +120,17 @@ def _start(sighting: Sighting, old: Boot | None) -> Boot:
         BootEvent.objects.filter(pk=event.pk).update(boot=boot)
         _move_on(boot, event.at, event.stage)
     return boot
+
+
+def _last_verdict(boot: Boot, at: datetime) -> Verdict:
+    """How a boot has ended, of which nothing more can come: its judge may not have looked since its end."""
+    if boot.outcome != Outcome.RUNNING:
+        return Verdict(boot.stage, boot.outcome, boot.reason)
+    events = seen_of(boot.events.filter(at__lte=at))
+    verdict = judge(events, at, mac=boot.mac) if events else None
+    if verdict is not None and verdict.finished_at is not None:
+        return verdict
+    return Verdict(boot.stage, Outcome.FAILED, POWERED_ON_AGAIN)
 
 
 def _move_on(boot: Boot, at: datetime, stage: str) -> None:

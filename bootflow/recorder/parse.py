@@ -18,11 +18,12 @@ _PACKET = re.compile(
 )
 _DETAIL = re.compile(r"^(?P<name>vendor class|user class|tags|bootfile name): ?(?P<value>.*)$")
 _ANSWER = re.compile(r"^sent size: +1 option: +53 message-type +(?P<type>\d+)$")
+_MACHINE_ID = re.compile(r"^sent size: *\d+ option: +97 client-machine-id +(?P<octets>[0-9a-f:.]+)$")
 _TFTP = (
     ("file", re.compile(rf"^(?:TFTP: )?sent (?P<path>.+) to {ADDRESS}$")),
     ("file-failed", re.compile(rf"^(?:TFTP: )?failed sending (?P<path>.+) to {ADDRESS}$")),
     ("file-missing", re.compile(rf"^(?:TFTP: )?file (?P<path>.+) not found(?: for {ADDRESS})?$")),
-    ("file-refused", re.compile(r"^(?:TFTP: )?cannot access (?P<path>.+): (?P<error>[^:]*)$")),
+    ("file-refused", re.compile(r"^(?:TFTP: )?cannot (?:access|read) (?P<path>.+): (?P<error>[^:]*)$")),
     ("file-aborted", re.compile(rf"^(?:TFTP: )?error \d+ (?P<error>.*) received from {ADDRESS}$")),
 )
 
@@ -86,6 +87,9 @@ def _exchange(at: float, xid: int, text: str) -> Record:
     answer = _ANSWER.match(text)
     if answer is not None:
         return Detail(at, xid, "message type", answer["type"])
+    machine_id = _MACHINE_ID.match(text)
+    if machine_id is not None:
+        return Detail(at, xid, "machine id", machine_id["octets"])
     return Detail(at, xid, OPENING if text.startswith("available DHCP ") else "", "")
 
 

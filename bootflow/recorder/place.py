@@ -32,12 +32,14 @@ class OpenBoot:
     stage: str
     last_event_at: datetime
     scripted_at: datetime | None  # its first script request
+    is_pi: bool = False  # its kernel asks for an address too, and that is the first sign that it runs
 
 
 def place(boot: OpenBoot | None, sighting: Sighting) -> Place:
     """Whether a sighting starts a boot, joins the open one, or tells nothing."""
     if sighting.sign is Sign.SYSTEM:
-        late = boot is not None and STAGE_ORDER[boot.stage] >= STAGE_ORDER[Stage.INSTALLER]
+        runs = Stage.TFTP if boot is not None and boot.is_pi else Stage.INSTALLER
+        late = boot is not None and STAGE_ORDER[boot.stage] >= STAGE_ORDER[runs]
         return Place.JOIN if late else Place.IGNORE
     if boot is None:
         # A system that runs may fetch boot files too (an installer its packages): that is no power-on.

@@ -96,9 +96,12 @@ class Recorder:
 
 
 def start_of_last_exchange(records: Sequence[Record | None]) -> int | None:
-    """Where the last exchange begins, which may still be being written; None after a transfer. Pure."""
+    """Where the last exchange begins, which may still be being written; None after a transfer. Pure.
+
+    A transfer that was broken off has another line to come.
+    """
     known = [(number, record) for number, record in enumerate(records) if record is not None]
-    if not known or isinstance(known[-1][1], Transfer):
+    if not known or (isinstance(known[-1][1], Transfer) and known[-1][1].kind != "file-aborted"):
         return None
     befores = [None, *(record for _, record in known[:-1])]
     pairs = reversed(list(zip(known, befores, strict=True)))

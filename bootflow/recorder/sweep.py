@@ -11,8 +11,9 @@ from django.utils import timezone
 
 from bootflow.checkin import DISCOVERED_LIMIT
 from bootflow.models import Boot, BootEvent, BootOnce, BootPlan, Outcome, Stage
-from bootflow.recorder.judge import Seen, Verdict, judge
-from bootflow.recorder.ledger import DETAIL_LENGTH
+from bootflow.recorder.judge import judge
+from bootflow.recorder.ledger import DETAIL_LENGTH, seen_of
+from bootflow.recorder.story import Verdict
 from bootflow.recorder.telling import tell
 from bootflow.services import spend_boot_once
 from devices.models import Device, DeviceState, DeviceType, Firmware
@@ -36,9 +37,12 @@ def judge_open_boots() -> None:
 
 
 def _judge_one(boot: Boot, events: list[BootEvent], now: datetime) -> None:
-    seen = [Seen(e.at, e.stage, e.kind, e.detail, e.facts) for e in events]
     verdict = judge(
-        seen, now, mac=boot.mac, http_port=settings.BOOT_HTTP_PORT, last_event_at=boot.last_event_at
+        seen_of(events),
+        now,
+        mac=boot.mac,
+        http_port=settings.BOOT_HTTP_PORT,
+        last_event_at=boot.last_event_at,
     )
     with transaction.atomic():
         _tell(boot, events)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from bootflow.decision import ProveIdentity, Situation, Wait, decide
-from bootflow.recorder.judge import Seen
+from bootflow.recorder.story import Seen
 
 _ASKING = ("script", "check-in")
 
@@ -16,7 +16,9 @@ def own_seconds(events: Sequence[Seen], *, mac: str) -> float:
 
     Its firmware's and its loader's time, and a wait for a person, are not ours.
     """
-    answers = sum(float(event.facts.get("seconds", 0)) for event in events)
+    # A Pi's file has the time since the step before, its firmware's own included: no answer's time.
+    ours = (event for event in events if "role" not in event.facts)
+    answers = sum(float(event.facts.get("seconds", 0)) for event in ours)
     return round(answers + _waiting_seconds(events, mac), 3)
 
 

@@ -13,6 +13,7 @@ from bootflow.forms import AssignForm, BootOnceForm, EditForm
 from bootflow.models import Boot
 from bootflow.outlook import outlook_of
 from bootflow.overview import named, search_devices, tracked
+from bootflow.pi_overview import pi_of
 from devices.models import Device, DeviceState
 from images.overview import disk_of, open_sessions_of_disk
 from netboot_site.errors import ValidationError
@@ -23,8 +24,9 @@ from netboot_site.roles import may_write
 STATES = [("", "Enrolled and disabled"), *DeviceState.choices]
 BOOTS_SHOWN = 8
 FACTS_SHOWN = {
+    "model": "Model", "board_revision": "Board revision", "memory": "Memory (MiB)",
     "manufacturer": "Manufacturer", "product": "Product", "asset": "Asset tag", "uuid": "UUID",
-    "memory": "Memory (MiB)", "platform": "Firmware interface", "version": "Loader",
+    "bootloader": "Bootloader", "platform": "Firmware interface", "version": "Loader",
 }  # fmt: skip
 
 
@@ -57,6 +59,7 @@ def find_device(mac: str) -> Device:
         "export__layer__base_version",
         "boot_plan__kernel_set",
         "boot_plan__boot_once_installer",
+        "pi_tree",
     )
     device = rows.filter(mac=spelling).first()
     if device is None:
@@ -67,6 +70,7 @@ def find_device(mac: str) -> Device:
 def detail_page(request: HttpRequest, device: Device, *, status: int = 200, **refused: Form) -> HttpResponse:
     """The page; a form that was refused stands there with its errors and the person's input."""
     context: dict[str, Any] = {"device": device, "live": _fragment(request, device), "facts": _facts(device)}
+    context["pi"] = pi_of(device)
     if may_write(request.user) and device.state != DeviceState.DISCOVERED:
         context.update(_forms(device) | refused)
     return render(request, "devices/detail.html", context, status=status)
@@ -93,7 +97,7 @@ def _fragment(request: HttpRequest, device: Device) -> SafeString:
     export = getattr(device, "export", None)
     context = {
         "device": device, "export": export, "disk": disk_of(export) if export else None,
-        "outlook": outlook_of(device), "rows": boots,
+        "outlook": outlook_of(device), "rows": boots, "pi": pi_of(device),
         "may_write": may_write(request.user),
         "running": next((item for item in boots if item.boot.finished_at is None), None),
         "sessions": open_sessions_of_disk(export) if export else [],

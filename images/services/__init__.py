@@ -1,5 +1,6 @@
 """Changes of images, versions, exports and nodes. Keyword-only, a verb first; each one transaction."""
 
+from images.services.blobs import blob_pieces, remove_unused_blobs, store_blob, write_blob
 from images.services.exports import (
     FITTING_IMAGES,
     assign_image,
@@ -46,6 +47,7 @@ __all__ = [
     "FITTING_IMAGES",
     "assign_image",
     "begin_upload",
+    "blob_pieces",
     "cancel_job",
     "check_room",
     "check_size",
@@ -74,6 +76,7 @@ __all__ = [
     "register_node",
     "remove_node",
     "remove_orphans",
+    "remove_unused_blobs",
     "replace_content",
     "request_conversion",
     "request_import",
@@ -82,6 +85,8 @@ __all__ = [
     "resize_image",
     "restore_kept",
     "roll_back",
+    "store_blob",
     "take_layer_number",
     "unassign_image",
+    "write_blob",
 ]

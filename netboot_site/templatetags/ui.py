@@ -27,7 +27,7 @@ SPRITE = "vendor/tabler-icons/icons.svg"
 COLOURS = {
     "enrolled": "green", "disabled": "secondary", "discovered": "yellow",
     "ready": "green", "creating": "azure", "importing": "azure", "deleting": "orange", "failed": "red",
-    "pending": "azure", "waiting": "orange", "paused": "red",
+    "pending": "azure", "waiting": "orange", "paused": "red", "incomplete": "red", "conflict": "orange",
     "running": "azure", "done": "green", "cancelled": "secondary",
     "": "blue", "ok": "green", "local": "cyan", "menu": "purple",
     "up": "green", "troubled": "orange", "down": "red", "unknown": "secondary",
@@ -100,6 +100,20 @@ def seconds(count: float | None) -> str:
             rest = whole % unit // smaller
             return f"{whole // unit} {name}" + (f" {rest} {smaller_name}" if rest else "")
     return f"{whole} s"
+
+
+@register.filter
+def brief(count: float | None) -> str:
+    """A span of time that may be a matter of milliseconds: `4 ms`, `1.3 s`."""
+    if count is None or count >= 1:
+        return seconds(count)
+    return f"{max(1, round(1000 * count))} ms"
+
+
+@register.filter
+def first_name(names: str) -> str:
+    """Of `a or b or c`, each of which will do, the first."""
+    return names.partition(" or ")[0]
 
 
 @register.simple_tag

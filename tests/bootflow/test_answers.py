@@ -14,8 +14,9 @@ from bootflow.answers import answer_for
 from bootflow.checkin import Secret
 from bootflow.decision import BootImage, BootMenu, ProveIdentity, Situation, Wait, decide
 from bootflow.ipxe import Server
-from bootflow.recorder.judge import Seen, judge
+from bootflow.recorder.judge import judge
 from bootflow.recorder.sighting import moment
+from bootflow.recorder.story import Seen
 from bootflow.recorder.telling import tell
 from tests.bootflow.test_decision import (
     BROKEN,

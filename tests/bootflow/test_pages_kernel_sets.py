@@ -15,6 +15,7 @@ from bootflow.services import register_profile
 from devices.models import Device
 from images.models import Blob, BootFile, BootFiles, Image, Layer, StorageNode
 from images.services import create_image
+from images.services.blobs import store_blob
 
 MAC = "dc:a6:32:00:00:01"
 
@@ -65,7 +66,7 @@ def test_the_default_set_comes_first_and_is_marked(operator_client: Client, db: 
     own_set("a-set")
     page = text_of(operator_client, "/kernel-sets/")
     assert page.index("/kernel-sets/default/") < page.index("/kernel-sets/a-set/")
-    assert page.count(">default</span>") == 1
+    assert page.count("the default set") == 1
 
 
 def test_a_set_lists_its_files_by_folder(operator_client: Client, db: None) -> None:
@@ -113,6 +114,14 @@ def test_a_set_names_the_devices_that_chose_it(operator_client: Client, db: None
     device = register_profile(mac=MAC, device_type="raspi", name="kiosk", kernel_set="rpi")
     page = text_of(operator_client, "/kernel-sets/rpi/")
     assert f"/devices/{device.mac}/" in page
+    assert "1 device<" in page
+
+
+def test_a_set_of_an_image_names_the_devices_that_boot_it(operator_client: Client, node: StorageNode) -> None:
+    image_set(node, "pi-os", "kernel8.img")
+    register_profile(mac=MAC, device_type="raspi", name="kiosk", image_id="pi-os")
+    page = text_of(operator_client, "/kernel-sets/pi-os/")
+    assert f"/devices/{MAC}/" in page
     assert "1 device<" in page
 
 
@@ -197,3 +206,49 @@ def test_a_viewer_changes_nothing(viewer_client: Client, path: str) -> None:
 @pytest.mark.parametrize("name", ["none", "%00", "a%0Ab", "x" * 300])
 def test_a_set_that_is_not_there_is_404(operator_client: Client, name: str) -> None:
     assert operator_client.get(f"/kernel-sets/{name}/").status_code == 404
+
+
+PI_4 = ("start4.elf", "fixup4.dat", "bcm2711-rpi-4-b.dtb", "kernel8.img", "config.txt")
+
+
+def models_of(page: str) -> dict[str, str]:
+    """What the page says of each model that lacks something, and under `Boots` those that do not."""
+    rows = page.split('id="models-title"')[1].split("</dl>")[0].split("<dt>")[1:]
+    return {row.split("</dt>")[0]: row for row in rows}
+
+
+def test_a_set_says_which_models_it_boots_and_what_others_lack_by_name(
+    operator_client: Client, db: None
+) -> None:
+    own_set("rpi", *PI_4)
+    models = models_of(text_of(operator_client, "/kernel-sets/rpi/"))
+    assert "Raspberry Pi 4<" in models["Boots"]
+    assert "Raspberry Pi 4" not in models
+    assert "bcm2711-rpi-400.dtb" in models["Raspberry Pi 400"]
+    assert "bootcode.bin" in models["Raspberry Pi 3"]
+    page = text_of(operator_client, "/kernel-sets/")
+    assert '<span class="model">Pi 4</span>' in page
+    assert '<span class="model">Pi 400</span>' not in page
+
+
+def test_a_set_that_boots_nothing_yet_tells_what_is_nearest(operator_client: Client, db: None) -> None:
+    own_set("rpi", *PI_4[1:])
+    row = text_of(operator_client, "/kernel-sets/").split("/kernel-sets/rpi/")[1].split("</tr>")[0]
+    assert "<strong>Pi 4</strong> lacks" in row
+    assert "start4.elf" in row
+    assert "Files are missing" in row
+
+
+def test_what_config_txt_asks_for_counts(operator_client: Client, db: None) -> None:
+    digest = store_blob(source=b"[pi4]\nkernel=mine.img\n")
+    own_set("rpi", *PI_4[:-1])
+    KernelSetFile.objects.create(kernel_set_id="rpi", path="config.txt", blob_id=digest)
+    models = models_of(text_of(operator_client, "/kernel-sets/rpi/"))
+    assert "mine.img" in models["Raspberry Pi 4"], models
+    assert "mine.img" not in models["Raspberry Pi 5"]
+
+
+def test_a_disk_can_only_be_reached_with_an_initramfs(operator_client: Client, node: StorageNode) -> None:
+    image_set(node, "pi-os", *PI_4)
+    models = models_of(text_of(operator_client, "/kernel-sets/pi-os/"))
+    assert "initramfs8" in models["Raspberry Pi 4"]

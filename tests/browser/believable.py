@@ -14,6 +14,7 @@ from images.models import Export, ExportState, Image, ImageState, Layer, LayerFo
 from netboot_site.formats import GIB
 from netboot_site.models import Heartbeat
 from tests.browser.believable_disks import golden_image
+from tests.browser.believable_pis import fill_pis, pi_boot, pi_device
 
 PASSWORD = "correct horse"
 MACHINES = [
@@ -25,9 +26,9 @@ MACHINES = [
     ("lab1-teacher", "x64", "Lab 1", "LENOVO", "ThinkCentre M720q", "uefi"),
     ("workshop-cnc", "x86", "Workshop", "ASUSTeK", "P5G41T-M LX", "bios"),
     ("workshop-laser", "x86", "Workshop", "ASUSTeK", "P5G41T-M LX", "bios"),
-    ("signage-entrance", "raspi", "Signage", "Raspberry Pi", "4 Model B", "raspberry-pi"),
-    ("signage-canteen", "raspi", "Signage", "Raspberry Pi", "4 Model B", "raspberry-pi"),
-    ("sensor-gateway", "raspi", "", "Raspberry Pi", "5 Model B", "raspberry-pi"),
+    ("signage-entrance", "raspi", "Signage", "", "Raspberry Pi 4 Model B Rev 1.4", "raspberry-pi"),
+    ("signage-canteen", "raspi", "Signage", "", "Raspberry Pi 4 Model B Rev 1.5", "raspberry-pi"),
+    ("sensor-gateway", "raspi", "", "", "Raspberry Pi 5 Model B Rev 1.0", "raspberry-pi"),
     ("render-node-a", "x64", "Render farm", "Supermicro", "SYS-5019C-MR", "uefi"),
 ]
 # stage, kind, seconds after power-on, detail, facts
@@ -45,6 +46,7 @@ NO_SCRIPT = (
     "Loader fetched, no script asked for within 30 s: the machine reached TFTP but not HTTP port 8080. "
     "Is a firewall between them?"
 )
+NO_TREE = "The Raspberry Pi needs bcm2712-rpi-5-b.dtb, which its kernel set rpi-6.6 does not have: upload it."
 
 
 def fill() -> None:
@@ -54,6 +56,7 @@ def fill() -> None:
     now = timezone.now()
     devices = _devices(now)
     _images(devices, now)
+    fill_pis(devices, now)
     _boots(devices, now)
     _waiting(now)
     _rest(devices, now)
@@ -78,6 +81,8 @@ def _devices(now: datetime) -> dict[str, Device]:
         )
         for number, (name, kind, group, maker, product, firmware) in enumerate(MACHINES)
     ]  # fmt: skip
+    for number in (8, 9, 10):
+        pi_device(rows[number], number)
     rows[7].state = DeviceState.DISABLED
     rows[10].name = "sensor-gateway on the roof of the east wing, beside the weather station"
     return dict(zip((m[0] for m in MACHINES), Device.objects.bulk_create(rows), strict=True))
@@ -170,7 +175,10 @@ def _boots(devices: dict[str, Device], now: datetime) -> None:
     for day in (3, 2, 1):
         for number, device in enumerate(rows[:9]):
             start = now - timedelta(days=day, minutes=3 * number)
-            boot_of(device.mac, start, upto=31.8, outcome=Outcome.OK, slow=1 + number / 40)
+            if device.device_type == "raspi":
+                pi_boot(start, mac=device.mac)
+            else:
+                boot_of(device.mac, start, upto=31.8, outcome=Outcome.OK, slow=1 + number / 40)
     for number, device in enumerate(rows[:6]):
         boot_of(
             device.mac,
@@ -187,28 +195,30 @@ def _boots(devices: dict[str, Device], now: datetime) -> None:
         reason="This device is disabled.",
     )
     boot_of(
-        rows[8].mac, now - timedelta(minutes=23), upto=4.3, outcome=Outcome.FAILED, reason=NO_SCRIPT, slow=8
+        rows[6].mac, now - timedelta(minutes=23), upto=4.3, outcome=Outcome.FAILED, reason=NO_SCRIPT, slow=8
     )
-    boot_of(
-        rows[10].mac,
-        now - timedelta(minutes=12),
-        upto=11.6,
-        outcome=Outcome.MENU,
-        reason="No disk is assigned to this device.",
-    )
+    pi_boot(now - timedelta(minutes=38), mac=rows[8].mac)
+    pi_boot(now - timedelta(minutes=12), mac=rows[10].mac, upto=3.7, outcome=Outcome.FAILED, reason=NO_TREE)
     boot_of(rows[11].mac, now - timedelta(seconds=16), upto=12.3)
-    boot_of(rows[9].mac, now - timedelta(seconds=6), upto=4.2)
+    pi_boot(now - timedelta(seconds=6), mac=rows[9].mac, outcome="", upto=5.2)
 
 
 def _waiting(now: datetime) -> None:
-    for mac, kind, firmware, maker, product, minutes in (
-        ("e4:5f:01:7c:20:9d", "raspi", "raspberry-pi", "Raspberry Pi", "4 Model B Rev 1.5", 1),
-        ("9c:8e:99:d2:44:1f", "x64", "uefi", "HP", "EliteDesk 800 G4 DM 35W", 3),
+    pi = {"model": "Raspberry Pi 4 Model B Rev 1.5", "board_revision": "d03115", "memory": "8192"}
+    for mac, kind, firmware, serial, facts, minutes in (
+        ("e4:5f:01:7c:20:9d", "raspi", "raspberry-pi", "a3f1c2d4", pi, 1),
+        (
+            "9c:8e:99:d2:44:1f",
+            "x64",
+            "uefi",
+            "8CG9120QXH",
+            {"manufacturer": "HP", "product": "EliteDesk 800 G4 DM 35W"},
+            3,
+        ),
     ):
         Device.objects.create(
-            mac=mac, device_type=kind, firmware=firmware, state=DeviceState.DISCOVERED,
-            serial="8CG9120QXH" if kind == "x64" else "10000000a3f1c2",
-            facts={"manufacturer": maker, "product": product}, first_seen_at=now - timedelta(minutes=minutes),
+            mac=mac, device_type=kind, firmware=firmware, state=DeviceState.DISCOVERED, serial=serial,
+            facts=facts, first_seen_at=now - timedelta(minutes=minutes),
             last_seen_at=now - timedelta(seconds=2 * minutes),
         )  # fmt: skip
 
@@ -217,11 +227,6 @@ def _rest(devices: dict[str, Device], now: datetime) -> None:
     for name in ("control", "recorder", "storage.local"):
         Heartbeat.objects.create(name=name, beat_at=now + timedelta(minutes=10))
     kernels = KernelSet.objects.get_or_create(name="default", defaults={"is_default": True})[0]
-    KernelSet.objects.create(
-        name="rpi-6.6",
-        kernel_url="http://10.20.0.1:8080/boot/files/rpi-6.6/kernel8.img",
-        cmdline="console=serial0,115200 quiet",
-    )
     installer = Installer.objects.create(
         name="debian-12-netinst",
         path="debian-12",

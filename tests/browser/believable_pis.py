@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime, timedelta
 
-from bootflow.models import Boot, BootEvent, Stage
+from bootflow.models import Boot, BootEvent, BootPlan, KernelSet, KernelSetFile, PiTree, Stage
+from devices.models import Device
+from images.models import Blob, BootFile, BootFiles, Export, Image, Layer
 
 PI_MAC = "dc:a6:32:7c:20:9d"
 FOLDER = "9ffefdef"
@@ -23,13 +26,15 @@ KERNEL: list[tuple[str, int | None, float]] = [
 FIRST_FILE_AFTER = 3.4
 
 
-def pi_boot(start: datetime, *, mac: str = PI_MAC, outcome: str = "ok", upto: float = 99.0) -> Boot:
+def pi_boot(
+    start: datetime, *, mac: str = PI_MAC, outcome: str = "ok", upto: float = 99.0, reason: str = ""
+) -> Boot:
     """The boot of a Pi 4 from its image, until `upto` seconds after power-on."""
     events = [event for event in _events(start) if (event.at - start).total_seconds() <= upto]
     last = events[-1].at
     boot = Boot.objects.create(
         mac=mac, started_at=start, last_event_at=last, finished_at=last if outcome else None,
-        stage=max((event.stage for event in events), key=list(Stage).index), outcome=outcome,
+        stage=max((event.stage for event in events), key=list(Stage).index), outcome=outcome, reason=reason,
     )  # fmt: skip
     for event in events:
         event.boot = boot
@@ -71,3 +76,93 @@ def _event(
 ) -> BootEvent:
     at = start + timedelta(seconds=after)
     return BootEvent(stage=stage, kind=kind, at=at, detail=detail, facts=facts)
+
+
+MIB = 1024**2
+SERIALS = {8: "9ffefdef", 9: "b38c70a1", 10: "5c2e91d7"}
+TREES = ["bcm2710-rpi-3-b.dtb", "bcm2710-rpi-3-b-plus.dtb", "bcm2711-rpi-4-b.dtb", "bcm2711-rpi-400.dtb",
+         "bcm2711-rpi-cm4.dtb"]  # fmt: skip
+SIZES = {
+    "bootcode.bin": 52_476, "start.elf": 2_979_264, "fixup.dat": 7_265, "start4.elf": 2_251_392,
+    "fixup4.dat": 5_433, "config.txt": 1_318, "cmdline.txt": 168, "kernel8.img": 9_372_219,
+    "initramfs8": 13_871_104, **dict.fromkeys(TREES, 55_948),
+}  # fmt: skip
+PI_5 = {"bcm2712-rpi-5-b.dtb": 78_911, "kernel_2712.img": 9_401_774, "initramfs_2712": 13_902_336}
+OVERLAYS = [
+    "act-led", "disable-bt", "disable-wifi", "dwc2", "gpio-fan", "hifiberry-dac", "i2c-rtc", "imx219",
+    "miniuart-bt", "pwm", "spi0-1cs", "uart1", "vc4-fkms-v3d", "vc4-kms-v3d", "vc4-kms-v3d-pi4", "w1-gpio",
+]  # fmt: skip
+FACTS = {
+    "kernels": [
+        {"file": "kernel8.img", "release": "6.12.25+rpt-rpi-v8", "bits": 64},
+        {"file": "kernel_2712.img", "release": "6.12.25+rpt-rpi-2712", "bits": 64},
+    ],
+    "initramfs": [
+        {"file": "initramfs8", "release": "6.12.25+rpt-rpi-v8", "iscsi": "added"},
+        {"file": "initramfs_2712", "release": "6.12.25+rpt-rpi-2712", "iscsi": "added"},
+    ],
+    "root": "PARTUUID=8a3c9f21-02", "config": "auto_initramfs=1\narm_64bit=1\ndtoverlay=vc4-kms-v3d\n",
+    "cmdline": "console=serial0,115200 console=tty1 root=PARTUUID=8a3c9f21-02 rootfstype=ext4 rootwait quiet",
+    "warnings": ["/etc/fstab names partitions of an SD card; the Pi sees a copy without them."],
+}  # fmt: skip
+
+
+def pi_device(device: Device, number: int) -> None:
+    """A device of the lab as a Pi has told of itself; not saved."""
+    model = device.facts["product"]
+    device.mac = f"dc:a6:32:7c:20:{0x9D + number - 8:02x}"
+    device.serial = SERIALS[number]
+    device.facts = {
+        "model": model, "board_revision": "d04170" if "Pi 5" in model else "d03114", "memory": "8192",
+        "bootloader": "a bootloader EEPROM that tells its board (option 97 by FourCC)",
+    }  # fmt: skip
+
+
+def fill_pis(devices: dict[str, Device], now: datetime) -> None:
+    """An image of Raspberry Pi OS with its kernel set, a set that somebody uploads, and trees."""
+    image = Export.objects.get(device=devices["signage-entrance"]).image
+    Image.objects.filter(pk=image.pk).update(name="Raspberry Pi OS Lite, signage")
+    _partition(Layer.objects.get(image=image), now)
+    KernelSet.objects.create(name=image.id, image=image, is_of_image=True)
+    own = KernelSet.objects.create(name="rpi-6.6", cmdline="root=/dev/nfs nfsroot=10.20.0.9:/pi ip=dhcp rw")
+    for path in [*SIZES, *[f"overlays/{name}.dtbo" for name in OVERLAYS[:5]]]:
+        KernelSetFile.objects.create(kernel_set=own, path=path, blob=_blob(path, SIZES.get(path, 2_315)))
+    _trees(devices, image, own, now)
+
+
+def _partition(layer: Layer, now: datetime) -> None:
+    read = BootFiles.objects.create(
+        layer=layer, wanted_at=now - timedelta(days=2), read_at=now - timedelta(days=2), state="ready",
+        facts=FACTS,
+    )  # fmt: skip
+    files = {**SIZES, **PI_5, **{f"overlays/{name}.dtbo": 1_100 + 97 * len(name) for name in OVERLAYS}}
+    for path, size in {**files, "overlays/overlay_map.dtb": 5_259, "overlays/README": 261_113}.items():
+        BootFile.objects.create(boot_files=read, path=path, blob=_blob(f"6.12/{path}", size))
+
+
+def _blob(name: str, size_bytes: int) -> Blob:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return Blob.objects.get_or_create(sha256=digest, defaults={"size_bytes": size_bytes})[0]
+
+
+def _trees(devices: dict[str, Device], image: Image, own: KernelSet, now: datetime) -> None:
+    entrance, canteen = devices["signage-entrance"], devices["signage-canteen"]
+    gateway = devices["sensor-gateway"]
+    for device, boots in ((entrance, f"{image.name}, its head"), (canteen, "signage-canteen system disk")):
+        PiTree.objects.create(
+            device=device, state="ready", names=[device.serial, device.mac.replace(":", "-")], boots=boots,
+            digest="3f9ac1", observed_at=now,
+        )  # fmt: skip
+    PiTree.objects.create(
+        device=gateway, state="incomplete", names=[gateway.serial, gateway.mac.replace(":", "-")],
+        boots="the kernel set rpi-6.6, without a disk", digest="77ab01",
+        missing=["bcm2712-rpi-5-b.dtb or bcm2712d0-rpi-5-b.dtb"], observed_at=now,
+    )  # fmt: skip
+    BootPlan.objects.create(
+        device=entrance,
+        config_additions=[
+            {"name": "gpu_mem", "value": "128"}, {"name": "dtoverlay", "value": "disable-bt"},
+            {"name": "hdmi_force_hotplug", "value": "1"},
+        ],
+    )  # fmt: skip
+    BootPlan.objects.create(device=gateway, kernel_set=own)

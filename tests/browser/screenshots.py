@@ -24,6 +24,7 @@ from django.test.testcases import LiveServerThread  # noqa: E402
 from playwright.sync_api import Browser, Page  # noqa: E402
 
 from bootflow.models import Boot, Outcome  # noqa: E402
+from devices.models import Device  # noqa: E402
 from tests.browser.believable import PASSWORD, fill, mac_of  # noqa: E402
 from tests.browser.chromium import chromium, sign_in  # noqa: E402
 
@@ -52,8 +53,11 @@ def site() -> Iterator[str]:
 
 def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
     """Name -> address, window and colours, asked for when rows are there."""
-    boot = Boot.objects.filter(outcome=Outcome.OK).first()
+    pi = Device.objects.get(name="signage-entrance")
+    done = Boot.objects.filter(outcome=Outcome.OK)
+    boot, pi_boot = done.exclude(mac__startswith="dc:a6:32").first(), done.filter(mac=pi.mac).first()
     assert boot is not None
+    assert pi_boot is not None
     return {
         "dashboard": lambda: ("/", DESKTOP, "light"),
         "dashboard-dark": lambda: ("/", DESKTOP, "dark"),
@@ -68,6 +72,11 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "images": lambda: ("/images/", DESKTOP, "light"),
         "boot": lambda: (f"/boots/{boot.pk}/", DESKTOP, "light"),
         "boots": lambda: ("/boots/", DESKTOP, "light"),
+        "pi": lambda: (f"/devices/{pi.mac}/", DESKTOP, "light"),
+        "pi-boot": lambda: (f"/boots/{pi_boot.pk}/", DESKTOP, "light"),
+        "pi-boot-dark": lambda: (f"/boots/{pi_boot.pk}/", DESKTOP, "dark"),
+        "kernel-sets": lambda: ("/kernel-sets/", DESKTOP, "light"),
+        "kernel-set": lambda: ("/kernel-sets/rpi-6.6/", DESKTOP, "light"),
         "login": lambda: ("/login/", DESKTOP, "light"),
     }
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootflow.models import Outcome, Stage
-from bootflow.recorder.judge import Seen, Verdict
 from bootflow.recorder.judge import judge as judge_of
+from bootflow.recorder.story import Seen, Verdict
 
 START = datetime(2026, 11, 23, 6, 0, tzinfo=UTC)
 DISK = {
@@ -44,7 +44,7 @@ PROXY = seen(0, "dhcp", "proxy", client="pxe", architecture=7)
 PI = seen(0, "dhcp", "discover", client="rpi")
 TO_DISK = [*LOADED, told(3, {**ENROLLED, "disk": DISK})]
 LOGIN = seen(4, "iscsi", "login")
-MISSING = seen(1, "tftp", "file-missing", file="9ffefdef/start4.elf")
+MISSING = seen(1, "firmware", "file-missing", file="9ffefdef/start4.elf", role="firmware")
 FILES = {"name": "debian-12", "path": "debian", "kernel": "linux", "initrd": "initrd.gz", "cmdline": ""}
 INSTALL = told(3, {**ENROLLED, "boot_once": "installer", "installer": FILES})
 
@@ -81,7 +81,7 @@ STOPPED = {
     "transfer broken off": (
         [DISCOVER, ADDRESS, seen(1, "tftp", "file-aborted")], 32, "begun and not finished",
     ),
-    "Pi without files": ([PI, MISSING], 32, "9ffefdef/start4.elf was not there"),
+    "Pi without files": ([PI, MISSING], 32, "start4.elf was not there (asked for as 9ffefdef/start4.elf)"),
     "Pi, only DHCP": ([PI], 31, "no file was asked for by TFTP"),
     "disk, no login": (TO_DISK, 64, "from debian, but no login at the iSCSI target 10.66.0.1:3260"),
     "login, no system": ([*TO_DISK, LOGIN], 185, "no operating system took the disk over within 180 s"),

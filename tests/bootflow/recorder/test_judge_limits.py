@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bootflow.models import Outcome, Stage
-from bootflow.recorder.judge import Seen, Verdict, judge
+from bootflow.recorder.judge import judge
 from bootflow.recorder.place import STAGE_ORDER
+from bootflow.recorder.story import Seen, Verdict
 from tests.bootflow.recorder.test_judge import (
     ADDRESS,
     DISCOVER,
@@ -99,13 +100,12 @@ LIMITS: dict[str, tuple[list[Seen], float, str, str]] = {
         "loader fetched, no script asked for within 30 s: the machine reached TFTP but not HTTP port 8080",
     ),
     "Pi with all files": (
-        [PI, seen(1, "tftp", "file", file="start4.elf")], 30, "tftp",
-        "the Raspberry Pi asked for its boot files by TFTP and went no further",
+        [PI, seen(1, "firmware", "file", file="9ffefdef/start4.elf", role="firmware")], 30, "firmware",
+        "it fetched 1 file by TFTP, start4.elf last, and its firmware went no further",
     ),
     "Pi": (
-        [PI, MISSING], 30, "tftp",
-        "the Raspberry Pi asked for its boot files by TFTP and went no further; 9ffefdef/start4.elf was not "
-        "there",
+        [PI, MISSING], 30, "firmware",
+        "start4.elf was not there (asked for as 9ffefdef/start4.elf): it is to be added to what it boots",
     ),
     "script, no record of the answer": (
         [*LOADED, seen(3, "script", "script")], 30, "script",

@@ -79,5 +79,5 @@ def test_a_part_never_ends_a_boot(boot: OpenBoot, after: float, stage: str) -> N
 
 
 def test_the_stages_are_in_the_order_of_a_boot() -> None:
-    order = ["firmware", "dhcp", "tftp", "script", "installer", "iscsi", "os"]
+    order = ["dhcp", "firmware", "tftp", "script", "installer", "iscsi", "os"]
     assert sorted(STAGE_ORDER, key=lambda stage: STAGE_ORDER[stage]) == order

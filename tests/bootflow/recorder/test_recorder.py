@@ -244,7 +244,7 @@ def test_a_pi_that_only_speaks_dhcp_and_tftp_is_recorded(tmp_path: Path) -> None
     write(tmp_path / "dnsmasq.log", [*asked, stamp(START + 1, missing)])
     read_all(recorder(tmp_path))
     boot = Boot.objects.get(mac=PI)
-    assert kinds(boot) == [("dhcp", "discover"), ("tftp", "file-missing")]
+    assert kinds(boot) == [("dhcp", "discover"), ("firmware", "file-missing")]
     assert boot.events.get(kind="file-missing").facts["file"] == "9ffefdef/start4.elf"
 
 

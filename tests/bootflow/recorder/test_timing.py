@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bootflow.recorder.judge import Seen
+from bootflow.recorder.story import Seen
 from bootflow.recorder.timing import own_seconds
 from tests.bootflow.recorder.test_judge import DISK, ENROLLED, LOADED, seen, told
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from netboot_site.demo.netns import Namespace, add_cable
+from tests.system.boots.foreign import foreign_dhcp_server
 from tests.system.boots.pc import UP, Pc, make_image, read_from_disk
 from tests.system.instance import Instance, Wire
 
 pytestmark = [pytest.mark.qemu, pytest.mark.real_tgtd, pytest.mark.real_dnsmasq, pytest.mark.slow]
-FOREIGN_ADDRESS = "10.66.0.2"
 
 
 @pytest.fixture(scope="module")
@@ -23,30 +21,6 @@ def proxy_room(work: Path) -> Iterator[Instance]:
     """An orchestrator in proxy mode, with a foreign DHCP server on the same wire."""
     with Wire.create() as wire, foreign_dhcp_server(wire, work), Instance(wire, work / "proxy") as instance:
         yield instance
-
-
-class foreign_dhcp_server:  # noqa: N801  # used as a function
-    """Another dnsmasq in another namespace; it knows nothing of booting."""
-
-    def __init__(self, wire: Wire, work: Path) -> None:
-        self.namespace = Namespace(f"nbf{wire.namespace[-6:]}")
-        self.wire, self.leases = wire, work / "foreign-leases"
-
-    def __enter__(self) -> None:
-        self.namespace.create()
-        ours = Namespace(self.wire.namespace)
-        add_cable(ours, "nbf0", "nbf1", self.namespace, f"{FOREIGN_ADDRESS}/24", bridge=self.wire.bridge)
-        words = ["dnsmasq", "-k", "-C", "/dev/null", "--port=0", "--interface=nbf1", "--bind-interfaces"]
-        options = ["--dhcp-range=10.66.0.180,10.66.0.199,1h", f"--dhcp-leasefile={self.leases}", "--no-ping"]
-        self.process = subprocess.Popen(
-            self.namespace.argv(*words, *options, "--user=root", "--log-facility=-"),
-            stderr=subprocess.DEVNULL,
-        )
-
-    def __exit__(self, *_: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.namespace.remove()
 
 
 @dataclass

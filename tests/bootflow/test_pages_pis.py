@@ -1,0 +1,138 @@
+"""What the page of a Raspberry Pi shows besides what every device has."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from bootflow.models import BootPlan, PiTree
+from bootflow.services import register_profile
+from devices.models import Device, DeviceState
+from images.models import Export, StorageNode
+from images.services import create_image
+
+MAC = "dc:a6:32:00:00:01"
+
+
+@pytest.fixture
+def pi(node: StorageNode) -> Device:
+    create_image(image_id="kiosk", name="Kiosk", size_bytes=2**30, device_type="raspi")
+    device = register_profile(mac=MAC, device_type="raspi", name="signage", image_id="kiosk")
+    Export.objects.update(observed_state="ready")
+    return device
+
+
+def tree(device: Device, state: str = "ready", **fields: object) -> PiTree:
+    given: dict[str, object] = {"names": ["9ffefdef", "dc-a6-32-00-00-01"], "boots": "kiosk, its head"}
+    return PiTree.objects.create(
+        device=device, state=state, observed_at=timezone.now(), **{**given, **fields}
+    )
+
+
+def page_of(client: Client, device: Device) -> str:
+    answer = client.get(f"/devices/{device.mac}/")
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_a_pi_shows_under_which_names_its_files_are_served(operator_client: Client, pi: Device) -> None:
+    tree(pi)
+    page = page_of(operator_client, pi)
+    assert "9ffefdef/" in page
+    assert "dc-a6-32-00-00-01/" in page
+    assert "kiosk, its head" in page
+    assert "Boots kiosk over iSCSI" in page
+
+
+def test_a_file_that_is_missing_is_named_before_the_pi_tries(operator_client: Client, pi: Device) -> None:
+    tree(pi, "incomplete", missing=["fixup4.dat", "start4.elf"])
+    page = page_of(operator_client, pi)
+    assert "Files are missing" in page
+    assert "Its firmware needs fixup4.dat, start4.elf." in page
+    assert page.count("start4.elf") >= 2
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_pi_whose_tree_is_not_there_yet_waits_for_it(
+    operator_client: Client, pi: Device, made: bool
+) -> None:
+    if made:
+        tree(pi, "waiting", names=[], last_error="The disk is being read.")
+    page = page_of(operator_client, pi)
+    assert "Waits for its files" in page
+    assert ("The disk is being read." in page) is made
+
+
+def test_two_pis_that_claim_one_serial_both_say_so(operator_client: Client, pi: Device) -> None:
+    tree(pi, "conflict", last_error="school-2 has the serial 9ffefdef, too.")
+    page = page_of(operator_client, pi)
+    assert "Two devices claim one serial" in page
+    assert "school-2 has the serial" in page
+
+
+def test_a_pi_without_a_disk_says_what_it_boots_instead(operator_client: Client, pi: Device) -> None:
+    Export.objects.all().delete()
+    tree(pi, boots="the kernel set nfs, without a disk")
+    page = page_of(operator_client, pi)
+    assert "No disk" in page
+    assert "the kernel set nfs, without a disk" in page
+    assert "local disk" not in page.split("Last boots")[0]
+
+
+def test_a_disabled_pi_has_no_files_and_no_local_disk_to_go_on_to(
+    operator_client: Client, pi: Device
+) -> None:
+    Device.objects.update(state=DeviceState.DISABLED)
+    page = page_of(operator_client, pi)
+    assert "its files are not served" in page
+    assert "the device is disabled" in page
+
+
+def test_a_boot_once_of_a_pi_is_told_to_be_of_no_use_and_can_be_taken_back(
+    operator_client: Client, pi: Device
+) -> None:
+    tree(pi)
+    assert "Set the next boot" not in page_of(operator_client, pi)
+    BootPlan.objects.update(boot_once="menu")
+    page = page_of(operator_client, pi)
+    assert "set its next boot as planned" in page
+    assert "Set the next boot" in page
+
+
+def test_what_a_pi_told_of_itself_is_shown(operator_client: Client, pi: Device) -> None:
+    facts = {"model": "Raspberry Pi 4 Model B Rev 1.4", "board_revision": "d03114", "memory": "8192"}
+    Device.objects.update(facts=facts, serial="100000009ffefdef")
+    page = page_of(operator_client, pi)
+    for text in (*facts.values(), "100000009ffefdef"):
+        assert text in page
+
+
+def test_a_pc_has_nothing_of_a_pi(operator_client: Client, pi: Device) -> None:
+    pc = register_profile(mac="52:54:00:00:00:01", device_type="x64", name="pc")
+    page = page_of(operator_client, pc)
+    assert "Boot files" not in page
+    assert "Set the next boot" in page
+
+
+def test_the_page_of_a_pi_takes_few_queries_whatever_its_kernel_set_holds(
+    operator_client: Client, pi: Device
+) -> None:
+    tree(pi)
+    page_of(operator_client, pi)
+    with CaptureQueriesContext(connection) as seen:
+        page_of(operator_client, pi)
+    assert len(seen) <= 19
+
+
+def test_an_unknown_pi_shows_its_model_where_it_is_known(operator_client: Client, db: None) -> None:
+    Device.objects.create(
+        mac=MAC, device_type="raspi", state=DeviceState.DISCOVERED, serial="9ffefdef",
+        facts={"model": "Raspberry Pi 5 Model B Rev 1.0"}, last_seen_at=timezone.now(),
+    )  # fmt: skip
+    for path in ("/", f"/devices/{MAC}/", f"/devices/{MAC}/approve/"):
+        page = operator_client.get(path).content.decode()
+        assert "Raspberry Pi 5 Model B Rev 1.0" in page, path
+        assert "9ffefdef" in page, path

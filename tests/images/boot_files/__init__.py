@@ -1,0 +1,1 @@
+"""Boot files: contents in the database, and what is read of disks."""
