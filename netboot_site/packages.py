@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from netboot_site.errors import UnavailableError
-from netboot_site.system import Completed, run
+from netboot_site.system import Completed, run, start_filter
 
 _UPDATE_SECONDS = 180.0
 _DOWNLOAD_SECONDS = 600.0
@@ -77,6 +78,27 @@ def package_file(folder: Path, pattern: str) -> Path | None:
     """The file of the package whose name matches the pattern; of several the one that sorts last."""
     found = [path for path in folder.glob("*.deb") if re.fullmatch(pattern, path.name.partition("_")[0])]
     return max(found, default=None)
+
+
+def read_package(package: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, bytes]]:
+    """Those of a package's files whose path (`boot/vmlinuz-6.1`) is wanted, each with its content.
+
+    A leading `usr/` is left out, since one release has it and the next has not. Raises UnavailableError.
+    """
+    damaged = UnavailableError(f"The package {package.name.partition('_')[0]} is damaged; fetch it again.")
+    with start_filter(["dpkg-deb", "--fsys-tarfile", str(package)]) as unpacker:
+        try:
+            with tarfile.open(fileobj=unpacker.stdout, mode="r|") as archive:
+                for member in archive:
+                    path = member.name.removeprefix("./").removeprefix("usr/")
+                    if wanted(path) and (content := archive.extractfile(member)) is not None:
+                        yield path, content.read()
+            if unpacker.wait(_UNPACK_SECONDS) != 0:  # an archive that was cut off can end like a whole one
+                raise damaged
+        except (tarfile.TarError, EOFError) as error:
+            raise damaged from error
+        finally:
+            unpacker.kill()
 
 
 def _graph(listing: str) -> dict[str, list[str]]:

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 from netboot_site import cpio
-from netboot_site.demo.modules import in_load_order
 from netboot_site.errors import UnavailableError
+from netboot_site.modules import in_load_order
 from netboot_site.system import run
 
 HERE = Path(__file__).parent

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from netboot_site.demo.modules import in_load_order
 from netboot_site.errors import UnavailableError
+from netboot_site.modules import in_load_order
 
 
 def write_module(folder: Path, name: str, depends: str) -> None:

@@ -24,7 +24,7 @@ def in_load_order(modules_path: Path, names: list[str]) -> list[Path]:
 
 def _add(name: str, files: dict[str, Path], ordered: list[Path]) -> None:
     if name not in files:
-        raise UnavailableError(f"The kernel of the virtual PC has no module {name}.")
+        raise UnavailableError(f"The kernel from Debian's packages has no module {name}.")
     for needed in _needs(files[name]):
         _add(needed, files, ordered)
     if files[name] not in ordered:

@@ -1,0 +1,108 @@
+"""Builds the waiting system into a folder that is named by all that it is made from; once, and then kept."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from bootflow.raspberry_pi.waiting.parts import Kernel, read_busybox, read_firmware, read_kernel
+from netboot_site import cpio, pi_packages
+from netboot_site.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+HERE = Path(__file__).parent
+CONFIG = """\
+# The waiting system of Netboot Orchestrator: what a Raspberry Pi boots until it has a disk.
+[all]
+arm_64bit=1
+enable_uart=1
+initramfs initramfs8 followkernel
+"""
+# What the guest says goes to every console as a message of the kernel: the port that a Pi 3's Bluetooth owns
+# is a console and no terminal. The kernel's own messages and the time before each line are left out.
+_CMDLINE = (
+    "console=ttyS1,115200 console=tty1 quiet loglevel=3 printk.time=0 printk.devkmsg=on net.ifnames=0"
+    " panic=10 netboot.url={url}"
+)
+_KEY_LENGTH = 24
+
+
+def waiting_key(packages: Path, url: str) -> str:
+    """The name of the folder: another one for each other package, address of ours or version of our part."""
+    names = sorted(path.name for path in packages.glob("*.deb"))
+    sources = [path.read_bytes() for path in sorted(HERE.iterdir()) if path.is_file()]
+    parts = [url.encode(), *(name.encode() for name in names), *sources]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:_KEY_LENGTH]
+
+
+def ensure_waiting_system(place: Path, packages: Path, url: str) -> Path:
+    """The waiting system's folder below `place`, made if it is not there; `url` is ours and ends with /boot/.
+
+    Raises UnavailableError with what to do.
+    """
+    made = place / waiting_key(packages, url)
+    if made.is_dir():
+        return made
+    if missing := pi_packages.missing_from(packages):
+        raise UnavailableError(missing_packages(missing))
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place, prefix=".") as name:
+            _build(Path(name), packages, url)
+            (Path(name) / "made").rename(made)
+    except OSError as error:
+        why = error.strerror or "an input/output error"
+        raise UnavailableError(
+            f"The waiting system for Raspberry Pis could not be written: {why}."
+        ) from error
+    logger.info("The waiting system for Raspberry Pis has been built: %s", made.name)
+    return made
+
+
+def missing_packages(names: Iterable[str]) -> str:
+    """What to tell a person."""
+    return (
+        f"Debian's arm64 packages for Raspberry Pis are missing ({', '.join(names)})."
+        f" {pi_packages.HOW_TO_FETCH} Until then Raspberry Pis that nobody has approved keep retrying"
+        " to boot, and images without iSCSI of their own cannot boot on one."
+    )
+
+
+def _build(work: Path, packages: Path, url: str) -> None:
+    kernel = read_kernel(packages, work / "kernel")
+    files = {
+        **read_firmware(packages),
+        **kernel.device_trees,
+        "kernel8.img": kernel.image,
+        "initramfs8": initramfs(kernel, read_busybox(packages)),
+        "config.txt": CONFIG.encode(),
+        "cmdline.txt": f"{_CMDLINE.format(url=url)}\n".encode(),
+    }
+    folder = work / "made"
+    folder.mkdir(mode=0o755)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+        (folder / name).chmod(0o644)
+
+
+def initramfs(kernel: Kernel, busybox: bytes) -> bytes:
+    """The compressed archive that the kernel unpacks and runs; the same for the same parts."""
+    modules = dict.fromkeys([*kernel.network, *kernel.display])
+    lists = {"network": kernel.network, "display": kernel.display}
+    entries = [
+        *(cpio.folder(name) for name in ("dev", "proc", "sys", "run", "tmp")),
+        cpio.character_device("dev/console", 5, 1),  # the kernel opens it before devtmpfs is mounted
+        cpio.file("bin/busybox", busybox, executable=True),
+        cpio.file("init", (HERE / "init.sh").read_bytes(), executable=True),
+        cpio.file("udhcpc.sh", (HERE / "udhcpc.sh").read_bytes(), executable=True),
+        *(cpio.file(f"modules/{path.name}", path.read_bytes()) for path in modules),
+        *(
+            cpio.file(f"modules/{name}", "".join(f"{path.name}\n" for path in paths).encode())
+            for name, paths in lists.items()
+        ),
+    ]
+    return gzip.compress(cpio.archive(entries), compresslevel=9, mtime=0)

@@ -1,0 +1,60 @@
+"""How the waiting system of this host stands, for pages, the API and /health."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from bootflow.raspberry_pi.waiting.boards import served_families
+from bootflow.raspberry_pi.waiting.build import ensure_waiting_system, missing_packages, waiting_key
+from netboot_site import pi_packages
+
+FOLDER = ".waiting"  # below the TFTP root
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSystem:
+    """Where it lies, which models it serves (`Raspberry Pi 4`), and why it is not there or not for all."""
+
+    folder: Path | None
+    models: tuple[str, ...]
+    trouble: str = ""
+
+
+def waiting_url() -> str:
+    """Where it asks: the address is part of the system, since a Pi's firmware tells a kernel nothing."""
+    return f"http://{settings.BOOT_ADDRESS}:{settings.BOOT_HTTP_PORT}/boot/"
+
+
+def waiting_place() -> Path:
+    """The folder that holds waiting systems, each in a folder of its own."""
+    return Path(settings.TFTP_PATH) / FOLDER
+
+
+def make_waiting_system() -> Path:
+    """This host's waiting system, made if it is not there. Raises UnavailableError."""
+    return ensure_waiting_system(waiting_place(), settings.PI_PACKAGES_PATH, waiting_url())
+
+
+def look_at_waiting_system() -> WaitingSystem:
+    """As it is now; nothing is made."""
+    folder = waiting_place() / waiting_key(settings.PI_PACKAGES_PATH, waiting_url())
+    if folder.is_dir():
+        names = [path.name for path in folder.iterdir()]
+        config = (folder / "config.txt").read_text()
+        return WaitingSystem(folder, tuple(map(str, served_families(names, config))))
+    missing = pi_packages.missing_from(settings.PI_PACKAGES_PATH)
+    return WaitingSystem(None, (), missing_packages(missing) if missing else "It is being built.")
+
+
+def waiting_models() -> tuple[str, ...]:
+    """The models that it serves; a Pi of another model keeps retrying to boot until it is approved."""
+    return look_at_waiting_system().models
+
+
+def waiting_warning() -> str:
+    """What is missing for Raspberry Pis on this host; empty: nothing."""
+    missing = pi_packages.missing_from(settings.PI_PACKAGES_PATH)
+    return missing_packages(missing) if missing else ""
