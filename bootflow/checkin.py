@@ -44,6 +44,7 @@ class Asking:
     facts: dict[str, Any] = field(default_factory=dict)
     retry: int = 0
     identity: bool | None = None
+    system: str = ""  # of a Raspberry Pi: `waiting`, the system that asks to be approved, or `initramfs`
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,7 @@ def _parameters(asking: Asking) -> dict[str, Any]:
         "serial": asking.serial,
         "facts": Jsonb(asking.facts),
         "retry": asking.retry,
+        "more": Jsonb({"system": asking.system} if asking.system else {}),
         "identity": asking.identity,
         "gave_up": asking.retry * ASK_AGAIN_SECONDS >= APPROVAL_WAIT_SECONDS,
         "asked_at": time(),

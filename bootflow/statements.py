@@ -128,6 +128,7 @@ event AS (
     SELECT open_boot.id, statement_timestamp(), 'script', %(kind)s::text, '', jsonb_build_object(
         'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer,
         'seconds', greatest(0, round(extract(epoch FROM clock_timestamp()) - %(asked_at)s::numeric, 4)))
+        || %(more)s::jsonb
     FROM open_boot, plan
 )"""
 
@@ -138,6 +139,7 @@ event AS (
     SELECT open_boot.id, statement_timestamp(), 'script', %(kind)s::text, '', jsonb_build_object(
         'plan', plan.plan, 'address', %(address)s::text, 'retry', %(retry)s::integer,
         'seconds', greatest(0, round(extract(epoch FROM clock_timestamp()) - %(asked_at)s::numeric, 4)))
+        || %(more)s::jsonb
     FROM open_boot, plan
     WHERE plan.plan IS DISTINCT FROM (
         SELECT last.facts -> 'plan' FROM bootflow_bootevent AS last

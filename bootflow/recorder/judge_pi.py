@@ -36,7 +36,7 @@ from bootflow.recorder.story import (
 
 KERNEL_SPEAKS_WITHIN = timedelta(seconds=120)  # a Pi 3 under emulation needs 70
 WAITING_SYSTEM = "waiting"  # what a check-in's `system` is
-RESTARTED = "It was approved and told to restart: its next boot is from its own disk."
+RESTARTED = "The waiting system was told to restart: the next boot is from its own disk."
 _FAILED_KINDS = ("file-missing", "file-refused")
 
 

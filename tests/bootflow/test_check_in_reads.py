@@ -11,6 +11,7 @@ from bootflow.checkin import REPORTS_OF_A_KIND_MAX, Asking, check_in, note
 from bootflow.decision import APPROVAL_WAIT_SECONDS, ASK_AGAIN_SECONDS, Files, Situation
 from bootflow.models import Boot, BootEvent, Installer, KernelSet
 from bootflow.services import register_profile, set_boot_once, update_profile
+from bootflow.statements import CHECK_IN, FIRST_SCRIPT, NEXT_SCRIPT
 from devices.models import Device, DeviceState
 from images.models import Export
 from tests.bootflow.conftest import MAC
@@ -178,3 +179,17 @@ def test_another_machines_reports_take_no_room(device: Device) -> None:
         for _ in range(REPORTS_OF_A_KIND_MAX):
             note(mac=mac, stage="iscsi", kind="sanboot-failed")
     assert BootEvent.objects.filter(kind="sanboot-failed").count() == 2 * REPORTS_OF_A_KIND_MAX
+
+
+@pytest.mark.parametrize("system", ["", "waiting", "initramfs"])
+@pytest.mark.parametrize("retry", [0, 3])
+def test_which_system_of_a_raspberry_pi_asked_is_kept_with_the_event(
+    device: Device, system: str, retry: int
+) -> None:
+    ask(system=system, retry=retry)
+    assert BootEvent.objects.get().facts.get("system", "") == system
+
+
+def test_the_statements_stay_short_enough_for_their_analysis_to_be_kept() -> None:
+    lengths = {len(statement) for statement in (CHECK_IN, FIRST_SCRIPT, NEXT_SCRIPT)}
+    assert max(lengths) <= 4096
