@@ -25,8 +25,10 @@ from bootflow.models import (
     BootPlan,
     Installer,
     KernelSet,
+    KernelSetFile,
     LogPosition,
     PiMacPrefix,
+    PiTree,
 )
 from bootflow.raspberry_pi.prefixes import add_prefix, remove_prefix
 from netboot_site.guarded import ReadOnlyAdmin, ServiceAdmin, page_link
@@ -63,6 +65,26 @@ class KernelSetAdmin(ServiceAdmin):
     def delete_model(self, request: HttpRequest, obj: KernelSet) -> None:
         """Refused for the default one and while a device uses it."""
         delete_kernel_set(kernel_set=obj)
+
+
+@admin.register(KernelSetFile)
+class KernelSetFileAdmin(ReadOnlyAdmin):
+    """Files that people put into kernel sets, over the API or on the set's page."""
+
+    list_display = ["path", "kernel_set", "blob", "updated_at"]
+    list_filter = ["kernel_set"]
+    list_select_related = ["kernel_set", "blob"]
+    search_fields = ["path", "kernel_set__name"]
+
+
+@admin.register(PiTree)
+class PiTreeAdmin(ReadOnlyAdmin):
+    """What Raspberry Pis fetch, as convergence made it."""
+
+    list_display = ["device", "state", "boots", "names", "last_error", "observed_at"]
+    list_filter = ["state"]
+    list_select_related = ["device"]
+    search_fields = ["device__name", "device__mac", "device__serial"]
 
 
 @admin.register(Installer)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from django.conf import settings
 
@@ -23,7 +25,9 @@ from bootflow.dnsmasq import (
 )
 from bootflow.models import BootNetwork, PiMacPrefix
 from bootflow.ports import BootHost, DhcpServer, ObservedDhcp
-from netboot_site.errors import OrchestratorError, ValidationError
+from bootflow.raspberry_pi.choosing import Place
+from bootflow.raspberry_pi.keeping import TreeKeeper
+from netboot_site.errors import OrchestratorError, UnavailableError, ValidationError
 from netboot_site.heartbeat import beat
 
 logger = logging.getLogger(__name__)
@@ -99,7 +103,7 @@ def converge(server: DhcpServer, host: BootHost) -> str:
 def converge_here() -> None:
     """Converge this host, and say so to the health page."""
     server = local_server()
-    trouble = converge(server, local_host())
+    trouble = " ".join(filter(None, (converge(server, local_host()), local_trees().round())))
     beat("control", last_error=trouble)
     observed = server.observe()
     if observed.process_id is not None:
@@ -114,6 +118,18 @@ def local_server() -> Dnsmasq:
 def local_host() -> LocalHost:
     """This host, with the folders that it serves boot loaders from."""
     return LocalHost(tftp_path=settings.TFTP_PATH, http_path=settings.BOOT_FILES_PATH / "loaders")
+
+
+@functools.cache
+def local_trees() -> TreeKeeper:
+    """The trees of Raspberry Pis on this host; it remembers what it saw from round to round."""
+    address = settings.BOOT_ADDRESS
+    url = f"http://{address}:{settings.BOOT_HTTP_PORT}/boot/" if address else ""
+    return TreeKeeper(settings.TFTP_PATH, Place(url, settings.IQN_PREFIX), _waiting_system)
+
+
+def _waiting_system() -> Path:
+    raise UnavailableError("")
 
 
 def _converge_loaders(host: BootHost) -> str:

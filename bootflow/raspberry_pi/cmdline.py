@@ -57,7 +57,7 @@ def words(text: str) -> list[str]:
     """The parameters of a command line that anybody may have written, up to what is meant for init."""
     found: list[str] = []
     for word in _WORD.findall("".join(sign if sign.isprintable() else " " for sign in text)):
-        if word == "--":
+        if "--" in re.split(r'[\s"]+', word):  # the kernel takes its quotes off first
             break
         if word.isascii():
             found.append(word)

@@ -91,8 +91,9 @@ def test_everything_else_stays(word: str) -> None:
     assert rendered(word, "added") == f"{word} {ISCSI} {SEGMENT}"
 
 
-def test_what_is_meant_for_init_goes_or_ours_would_be_init_s_too() -> None:
-    assert rendered("quiet -- 3 single", "added") == f"quiet {ISCSI} {SEGMENT}"
+@pytest.mark.parametrize("end", ["--", '"--"', '" -- "'])
+def test_what_is_meant_for_init_goes_or_ours_would_be_init_s_too(end: str) -> None:
+    assert rendered(f"quiet {end} 3 single", "added") == f"quiet {ISCSI} {SEGMENT}"
 
 
 @pytest.mark.parametrize(
@@ -162,7 +163,7 @@ def test_no_disk_makes_a_second_line_or_overrides_ours(base: str) -> None:
     before = line.removesuffix(f"{ISCSI} {SEGMENT}")
     assert before.count('"') % 2 == 0
     assert not [part for part in before.replace('"', " ").split() if is_ours(part)]
-    assert "--" not in before.split()
+    assert "--" not in before.replace('"', " ").split()
 
 
 @given(HOSTILE | WORDS)
