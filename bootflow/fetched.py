@@ -20,8 +20,9 @@ class Fetched:
     status: str  # done, failed
     detail: str
     after_seconds: float
-    lasted_seconds: float | None
+    lasted_seconds: float | None  # at most: since the step before, the firmware's own time included
     size_bytes: int | None
+    count: int
     left: float
     width: float
 
@@ -32,19 +33,13 @@ class Fetches:
 
     folder: str
     files: list[Fetched]
-    probed: list[str]
+    absent: list[str]
     size_bytes: int
     lasted_seconds: float
 
-    @property
-    def bytes_per_second(self) -> int | None:
-        """How fast they came, while one was being sent."""
-        busy = sum(row.lasted_seconds or 0 for row in self.files)
-        return round(self.size_bytes / busy) if busy > 0 and self.size_bytes else None
-
 
 def is_fetch(event: BootEvent) -> bool:
-    """Whether an event is a file that a Pi's firmware asked for."""
+    """Whether an event is a file that a Pi's firmware asked for, or looked for."""
     return event.stage in STAGES and event.kind.startswith(CAME)
 
 
@@ -60,7 +55,7 @@ def fetches_of(boot: Boot, events: Iterable[BootEvent]) -> Fetches | None:
     return Fetches(
         folder=folder,
         files=[_fetched(boot, event, folder, begin, max(end - begin, 0.001)) for event in files],
-        probed=sorted({_name(event, folder) for event in rows if event.kind == PROBED}),
+        absent=sorted({_name(event, folder) for event in rows if event.facts.get("absent")}),
         size_bytes=sum(_bytes(event) or 0 for event in files),
         lasted_seconds=max(0.0, end - begin),
     )
@@ -74,7 +69,8 @@ def _fetched(boot: Boot, event: BootEvent, folder: str, begin: float, span: floa
     return Fetched(
         file=_name(event, folder), status="done" if event.kind == CAME else "failed", detail=event.detail,
         after_seconds=max(0.0, start), lasted_seconds=lasted if "seconds" in event.facts else None,
-        size_bytes=_bytes(event), left=round(left, 2), width=round(width, 2),
+        size_bytes=_bytes(event), count=int(event.facts.get("count", 1)),
+        left=round(left, 2), width=round(width, 2),
     )  # fmt: skip
 
 

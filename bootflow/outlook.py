@@ -133,6 +133,8 @@ def _of_tree(tree: PiTree | None) -> Outlook | None:
     if tree is None or tree.state == PiTreeState.WAITING:
         why = tree.last_error if tree else ""
         return Outlook("waiting", "Waits for its files", why or "Its boot files are being put together.")
+    if tree.state == PiTreeState.INCOMPLETE and not tree.missing:
+        return Outlook("failed", "Cannot boot", tree.last_error)
     if tree.state == PiTreeState.INCOMPLETE:
         missing = ", ".join(name.partition(" or ")[0] for name in tree.missing)
         return Outlook("failed", "Files are missing", tree.last_error or f"Its firmware needs {missing}.")

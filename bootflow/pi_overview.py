@@ -1,10 +1,13 @@
-"""What pages read of a Raspberry Pi: its tree of boot files, and what else concerns it alone. No query."""
+"""What pages read of Raspberry Pis alone: trees of boot files, and what a screen shows. No query."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bootflow.models import BootPlan, PiTree
+from bootflow.raspberry_pi.models import family_of
+from bootflow.raspberry_pi.waiting.outlook import WaitingSystem, look_at_waiting_system
 from devices.models import Device, DeviceState, DeviceType
 
 
@@ -43,3 +46,27 @@ def pi_of(device: Device) -> Pi | None:
     if device.device_type != DeviceType.RASPI:
         return None
     return Pi(device, getattr(device, "boot_plan", None), getattr(device, "pi_tree", None))
+
+
+def with_notes(devices: Iterable[Device]) -> list[tuple[Device, str]]:
+    """Unknown devices, each with what a person should know whose eyes are on its screen (empty: nothing)."""
+    rows = list(devices)
+    if all(device.device_type != DeviceType.RASPI for device in rows):
+        return [(device, "") for device in rows]
+    system = look_at_waiting_system()
+    return [(device, screen_note(device, system)) for device in rows]
+
+
+def screen_note(device: Device, system: WaitingSystem) -> str:
+    """Why a Pi's screen shows no code."""
+    if device.device_type != DeviceType.RASPI:
+        return ""
+    family = family_of(str(device.facts.get("model") or ""))
+    if system.folder is None:
+        return f"Its screen shows no code, and it keeps retrying to boot. {system.trouble}"
+    if family is None or family in system.models:
+        return ""
+    return (
+        f"Its screen shows no code: there is no waiting system for a {family}. It keeps retrying to boot, "
+        f"and boots once it is approved and has a disk."
+    )

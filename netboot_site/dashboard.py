@@ -11,6 +11,7 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from bootflow.overview import device_counts, last_boots, running_boots, waiting_devices
+from bootflow.pi_overview import with_notes
 from images.models import StorageNode
 from images.overview import storage_totals
 from netboot_site.health import HEALTHY, check_processes
@@ -63,7 +64,7 @@ def _process(name: str, found: str) -> Service:
 
 
 def _fragment(request: HttpRequest) -> SafeString:
-    running, waiting = running_boots(), waiting_devices()
+    running, waiting = running_boots(), with_notes(waiting_devices())
     context = {
         "counts": device_counts(),
         "storage": storage_totals(),

@@ -61,5 +61,8 @@ def _context(boot: Boot) -> dict[str, Any]:
             (event, labels.get(event.stage, event.get_stage_display()))
             for event in events if fetches is None or not is_fetch(event)
         ],
-        "server_seconds": sum(float(event.facts.get("seconds") or 0) for event in events),
+        # A Pi's file has the time since the step before, its firmware's own included.
+        "server_seconds": sum(
+            float(event.facts.get("seconds") or 0) for event in events if "role" not in event.facts
+        ),
     }  # fmt: skip

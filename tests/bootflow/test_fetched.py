@@ -46,13 +46,20 @@ def test_a_file_began_before_it_had_been_sent() -> None:
     assert (row.left, row.width) == (0, 100)
 
 
-def test_what_was_only_looked_for_is_named_once_and_stands_in_no_row() -> None:
+def test_what_is_rightly_not_there_is_named_once_and_stands_in_no_row() -> None:
     found = drawn(
-        event(1, "9ffefdef/config.txt"), event(2, "9ffefdef/recovery.elf", "file-probed"),
-        event(3, "9ffefdef/recovery.elf", "file-probed"), event(4, "bootsig.bin", "file-probed"),
+        event(1, "9ffefdef/config.txt"), event(2, "9ffefdef/recovery.elf", "file-probed", absent=True),
+        event(3, "9ffefdef/recovery.elf", "file-probed", absent=True),
+        event(4, "bootsig.bin", "file-probed", absent=True),
     )  # fmt: skip
-    assert found.probed == ["bootsig.bin", "recovery.elf"]
+    assert found.absent == ["bootsig.bin", "recovery.elf"]
     assert [row.file for row in found.files] == ["config.txt"]
+
+
+def test_a_file_that_was_only_looked_at_before_it_was_read_is_one_row() -> None:
+    found = drawn(event(1, "a/kernel8.img", "file-probed"), event(2, "a/kernel8.img", bytes=9, count=2))
+    assert [(row.file, row.count) for row in found.files] == [("kernel8.img", 2)]
+    assert found.absent == []
 
 
 def test_a_file_that_should_be_there_and_is_not_is_a_failed_row() -> None:
@@ -61,12 +68,11 @@ def test_a_file_that_should_be_there_and_is_not_is_a_failed_row() -> None:
     assert row.lasted_seconds is None
 
 
-def test_the_speed_counts_the_time_in_which_something_was_sent() -> None:
+def test_all_files_together_have_a_size_and_a_time() -> None:
     found = drawn(
         event(1, "a/start4.elf", bytes=3_000_000, seconds=1.0),
         event(9, "a/kernel8.img", stage=Stage.TFTP, bytes=9_000_000, seconds=3.0),
     )
-    assert found.bytes_per_second == 3_000_000
     assert (found.size_bytes, found.lasted_seconds) == (12_000_000, 9.0)
 
 

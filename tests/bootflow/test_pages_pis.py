@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from bootflow import pi_overview
 from bootflow.models import BootPlan, PiTree
+from bootflow.raspberry_pi.waiting.outlook import WaitingSystem
 from bootflow.services import register_profile
 from devices.models import Device, DeviceState
 from images.models import Export, StorageNode
@@ -136,3 +140,55 @@ def test_an_unknown_pi_shows_its_model_where_it_is_known(operator_client: Client
         page = operator_client.get(path).content.decode()
         assert "Raspberry Pi 5 Model B Rev 1.0" in page, path
         assert "9ffefdef" in page, path
+
+
+def test_a_pi_whose_initramfs_cannot_reach_a_disk_cannot_boot(operator_client: Client, pi: Device) -> None:
+    tree(pi, "incomplete", last_error="initramfs8 has no iSCSI.")
+    page = page_of(operator_client, pi)
+    assert "Cannot boot" in page
+    assert "initramfs8 has no iSCSI." in page
+
+
+def unknown(model: str) -> Device:
+    return Device.objects.create(
+        mac=MAC, device_type="raspi", state=DeviceState.DISCOVERED, facts={"model": model},
+        last_seen_at=timezone.now(),
+    )  # fmt: skip
+
+
+def waiting_system(monkeypatch: pytest.MonkeyPatch, system: WaitingSystem) -> None:
+    monkeypatch.setattr(pi_overview, "look_at_waiting_system", lambda: system)
+
+
+SERVED = WaitingSystem(Path("/waiting"), ("Raspberry Pi 3", "Raspberry Pi 4"))
+
+
+@pytest.mark.parametrize(
+    ("model", "system", "said"),
+    [
+        ("Raspberry Pi 4 Model B Rev 1.4", SERVED, ""),
+        ("", SERVED, ""),
+        ("Raspberry Pi 5 Model B Rev 1.0", SERVED, "there is no waiting system for a Raspberry Pi 5"),
+        ("Raspberry Pi 4 Model B", WaitingSystem(None, (), "It is being built."), "It is being built."),
+    ],
+)
+def test_a_pi_that_can_show_no_code_is_said_to_keep_retrying(
+    operator_client: Client, db: None, monkeypatch: pytest.MonkeyPatch, model: str, system: WaitingSystem,
+    said: str,
+) -> None:  # fmt: skip
+    waiting_system(monkeypatch, system)
+    unknown(model)
+    page = operator_client.get("/").content.decode()
+    assert ("keeps retrying to boot" in page) is bool(said)
+    assert said in page
+
+
+def test_a_pc_that_waits_asks_for_no_waiting_system(
+    operator_client: Client, db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def look() -> WaitingSystem:
+        raise AssertionError("looked for nobody")
+
+    monkeypatch.setattr(pi_overview, "look_at_waiting_system", look)
+    Device.objects.create(mac=MAC, device_type="x64", state=DeviceState.DISCOVERED)
+    assert operator_client.get("/").status_code == 200

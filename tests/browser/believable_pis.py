@@ -66,8 +66,9 @@ def _file(
 ) -> BootEvent:
     path = f"{FOLDER}/{file}"
     if size is None:
-        return _event(start, stage, "file-probed", after, f"Looked for {path}.", {"file": path})
-    facts = {"file": path, "bytes": size, "seconds": seconds}
+        return _event(start, stage, "file-probed", after, f"Looked for {path}.",
+                      {"file": path, "absent": True, "role": "firmware"})  # fmt: skip
+    facts = {"file": path, "bytes": size, "seconds": seconds, "role": "firmware"}
     return _event(start, stage, "file", after, f"Fetched {path} by TFTP.", facts)
 
 
