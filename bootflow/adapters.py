@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from bootflow.dnsmasq import ARM64_LOADER, BIOS_LOADER, UEFI_FALLBACK_LOADER, UEFI_LOADER
+from bootflow.dnsmasq import ARM64_LOADER, BIOS_LOADER, HOSTS_NAME, UEFI_FALLBACK_LOADER, UEFI_LOADER
 from bootflow.ports import ObservedDhcp
 from netboot_site import system
 from netboot_site.errors import UnavailableError, ValidationError
@@ -55,7 +55,7 @@ class Dnsmasq:
         """Let dnsmasq itself check a configuration, and put it in place for the next start."""
         draft = self.folder / f".{CONFIG_NAME}.new"
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / HOSTS_NAME).mkdir(parents=True, exist_ok=True)  # it does not start without
             draft.write_text(config)
         except OSError as error:
             raise UnavailableError(f"dnsmasq's configuration cannot be written: {error.strerror}.") from error
@@ -70,6 +70,23 @@ class Dnsmasq:
         process_id = self._process_id()
         if process_id is not None:
             system.end(process_id)
+
+    def reserve(self, records: Mapping[str, str]) -> None:
+        """Write what differs, by rename: dnsmasq reads a file of that folder when it appears.
+
+        One that is gone is forgotten at the next start only, which does no harm.
+        """
+        folder = self.folder / HOSTS_NAME
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in {path.name for path in folder.iterdir()} - set(records):
+                (folder / name).unlink(missing_ok=True)
+            for name, text in records.items():
+                if _read(folder / name) != text:
+                    (folder / f".{name}").write_text(text)
+                    (folder / f".{name}").replace(folder / name)
+        except OSError as error:
+            raise UnavailableError(f"Addresses cannot be kept for devices: {error.strerror}.") from error
 
     def _process_id(self) -> int | None:
         text = _read(self.folder / PID_NAME)

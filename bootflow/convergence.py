@@ -27,6 +27,8 @@ from bootflow.models import BootNetwork, PiMacPrefix
 from bootflow.ports import BootHost, DhcpServer, ObservedDhcp
 from bootflow.raspberry_pi.choosing import Place
 from bootflow.raspberry_pi.keeping import TreeKeeper
+from bootflow.reservations import MAC_PREFIX, host_records, reservations
+from devices.models import Device
 from netboot_site.errors import OrchestratorError, UnavailableError, ValidationError
 from netboot_site.heartbeat import beat
 
@@ -94,10 +96,19 @@ def converge(server: DhcpServer, host: BootHost) -> str:
     troubles = [_converge_loaders(host)]
     try:
         config = desired_config(host.prefix_lengths(), has_arm64=ARM64_LOADER in host.loader_sources())
+        server.reserve(host_records(_reservations()))
         apply(plan(config, server.observe()), server)
     except OrchestratorError as error:
         troubles.append(str(error))
     return " ".join(filter(None, troubles))
+
+
+def _reservations() -> Mapping[str, IPv4Address]:
+    """In the order in which the devices became known: a new one moves no other."""
+    if _mode() != DhcpMode.SERVER:
+        return {}
+    found = Device.objects.filter(mac__startswith=MAC_PREFIX).order_by("pk")
+    return reservations(found.values_list("mac", flat=True), parse_pool(settings.DHCP_RANGE))
 
 
 def converge_here() -> None:

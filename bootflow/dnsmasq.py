@@ -24,6 +24,7 @@ SCRIPT_URL_PATH = "/boot/boot.ipxe"
 # A Pi 3B's ROM miscounts the length of this text and needs three trailing spaces; later models ignore them.
 PI_MENU_TEXT = "Raspberry Pi Boot   "
 LEASE_TIME = "1h"
+HOSTS_NAME = "hosts"  # a folder of records that come and go without a restart
 LEASES_MAX = 10000  # dnsmasq(8): 1000 by default
 TFTP_MAX = 450  # transfers at once, 50 by default; two file descriptors each of the usual 1024
 _INTERFACE = re.compile(r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,14}$")  # netdevice(7): IFNAMSIZ is 16 with its NUL
@@ -131,6 +132,7 @@ def _serving(config: DnsmasqConfig) -> list[str]:
         "no-ping",
         f"dhcp-leasefile={escape(str(config.folder / 'leases'))}",
         f"dhcp-lease-max={LEASES_MAX}",
+        f"dhcp-hostsdir={escape(str(config.folder / HOSTS_NAME))}",
         *(["dhcp-authoritative"] if config.authoritative else []),
         "enable-tftp",
         f"tftp-root={escape(str(config.tftp_root))}",

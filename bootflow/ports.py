@@ -29,6 +29,9 @@ class DhcpServer(Protocol):
     def restart(self) -> None:
         """End the running process, which its supervisor starts again; nothing if none runs."""
 
+    def reserve(self, records: Mapping[str, str]) -> None:
+        """Keep these addresses for their machines, by a name each; what is new counts at once."""
+
 
 class BootHost(Protocol):
     """The machine that we run on: its addresses, and the boot loaders that it has."""

@@ -20,6 +20,7 @@ class FakeDhcpServer:
     process_id: int | None = 100
     served: str | None = None
     restarts: int = 0
+    reserved: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.served = self.config
@@ -38,6 +39,9 @@ class FakeDhcpServer:
             self.restarts += 1
             self.process_id += 1
             self.served = self.config
+
+    def reserve(self, records: Mapping[str, str]) -> None:
+        self.reserved = dict(records)
 
 
 class BrokenDhcpServer(FakeDhcpServer):

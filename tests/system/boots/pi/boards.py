@@ -35,6 +35,7 @@ class Model:
     stub: str = "armstub8.bin"
 
 
+_SPREAD = 0x9E3779  # odd, so that no two numbers meet: a room's boards do not come in a row
 _ROM_XID = 0x26F30339
 PI_3B = Model(
     "Raspberry Pi 3 Model B", "pi3", ("bcm2710-rpi-3-b.dtb", "bcm2837-rpi-3-b.dtb"), _PXE,
@@ -75,7 +76,8 @@ class Board:
     def numbered(cls, model: Model, number: int) -> Board:
         """A board whose MAC address and serial belong together as this generation's do."""
         if model.boot_code:  # the low 24 bits of the serial are the MAC's
-            tail = f"{number + (0x100000 if model is PI_3B_PLUS else 0):06x}"
+            place = 2 * number + (model is PI_3B_PLUS)
+            tail = f"{place * _SPREAD & 0xFFFFFF:06x}"
             return cls(model, f"b8:27:eb:{tail[:2]}:{tail[2:4]}:{tail[4:]}", f"5a{tail}")
         prefix = "dc:a6:32" if model is PI_4B else "2c:cf:67"
         serial = (

@@ -14,7 +14,7 @@ from ipaddress import IPv4Address
 from tests.bootflow.dhcp_lab import tlv_options
 from tests.system.boots.pi.boards import ARCHITECTURE, UNDI, VENDOR_CLASS, Board
 
-DISCOVER, OFFER, REQUEST, ACK = 1, 2, 3, 5  # RFC 2132, 9.6
+DISCOVER, OFFER, REQUEST, ACK, NAK = 1, 2, 3, 5, 6  # RFC 2132, 9.6
 _MAGIC = bytes.fromhex("63825363")
 _BROADCAST = b"\xff" * 6
 _NOBODY = IPv4Address("0.0.0.0")
@@ -121,17 +121,23 @@ class Exchange:
     def run(self) -> Lease:
         """Ask as often as the firmware does. Raises RefusedError when it would give up."""
         began = time.monotonic()
-        offers = self._offers()
-        address, boot = self._address(offers), self._boot(offers)
-        assert address is not None
-        assert boot is not None
-        if self.board.model.takes_a_lease:
-            address = self._take(address)
+        address, boot = self._chosen()
+        while self.board.model.takes_a_lease and (taken := self._take(address)).kind == NAK:
+            address, boot = self._chosen()  # somebody else was faster
+        address = taken if self.board.model.takes_a_lease else address
         mask = IPv4Address(address.options.get(1, b"\xff\xff\xff\0"))
         return Lease(
             address.address, int(mask).bit_count(), tftp_server(boot), tuple(self.sent),
             tuple(self.replies), time.monotonic() - began,
         )  # fmt: skip
+
+    def _chosen(self) -> tuple[Reply, Reply]:
+        """The offer of an address, and the one that says how to boot."""
+        offers = self._offers()
+        address, boot = self._address(offers), self._boot(offers)
+        assert address is not None
+        assert boot is not None
+        return address, boot
 
     def _offers(self) -> list[Reply]:
         """The offers of one try, an address and a menu among them; else it tries again."""
@@ -157,7 +163,7 @@ class Exchange:
         chosen = ((50, offer.address.packed), (54, offer.server_id.packed))
         for _ in range(self.board.model.tries):
             self._send(REQUEST, chosen)
-            for reply in self._received(ACK, time.monotonic() + self.board.model.try_seconds, enough=1):
+            for reply in self._received(ACK, time.monotonic() + self.board.model.try_seconds):
                 return reply
         raise RefusedError("The DHCP server does not acknowledge what it offered.")
 
@@ -166,19 +172,19 @@ class Exchange:
         self.sent.append(payload)
         self.wire.send(frame(self.board, payload))
 
-    def _received(self, kind: int, until: float, enough: int = 0) -> Iterator[Reply]:
+    def _received(self, kind: int, until: float) -> Iterator[Reply]:
         """Answers to this Pi; once both parts of what it needs are there, it waits only a little for more."""
         found: list[Reply] = []
         while (left := until - time.monotonic()) > 0:
             if not select.select([self.wire], [], [], left)[0]:
                 return
             reply = parse(self.wire.recv(4096), self.board, self.xid)
-            if reply is None or reply.kind != kind:
+            if reply is None or reply.kind not in ((OFFER,) if kind == OFFER else (ACK, NAK)):
                 continue
             found.append(reply)
             self.replies.append(reply)
             yield reply
-            if len(found) == enough or (reply.menu and reply.address != _NOBODY):
+            if kind != OFFER or (reply.menu and reply.address != _NOBODY):
                 return
             if any(one.address != _NOBODY for one in found) and any(one.menu for one in found):
                 until = min(until, time.monotonic() + _COLLECT_SECONDS)

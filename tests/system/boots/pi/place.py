@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -104,6 +104,13 @@ class PlayedPi:
             yield
 
 
+@contextmanager
+def plugged(pis: Iterable[PlayedPi]) -> Iterator[list[PlayedPi]]:
+    """All of them on the wire, for a while."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(pi) for pi in pis]
+
+
 def power_on_together(pis: Iterable[PlayedPi]) -> list[Fetched | RefusedError | FileTimeoutError]:
     """What became of each; they start at the same moment."""
 
@@ -113,6 +120,6 @@ def power_on_together(pis: Iterable[PlayedPi]) -> list[Fetched | RefusedError | 
         except (RefusedError, FileTimeoutError) as stop:
             return stop
 
-    plugged = list(pis)
-    with ThreadPoolExecutor(len(plugged)) as threads:
-        return list(threads.map(one, plugged))
+    all_of_them = list(pis)
+    with ThreadPoolExecutor(len(all_of_them)) as threads:
+        return list(threads.map(one, all_of_them))

@@ -130,6 +130,8 @@ class _Run:
             self.wire.settimeout(min(left, _RESEND_SECONDS))
             try:
                 return self._receive()
+            except ConnectionRefusedError:
+                continue  # the firmware takes no notice of ICMP
             except TimeoutError:
                 self.resent += 1
                 self.wire.sendto(self.last, self.peer) if not self.connected else self.wire.send(self.last)
