@@ -8,6 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from images.convergence.apply import apply
+from images.convergence.boot_files import tend_boot_files
 from images.convergence.load import load_desired, observe
 from images.convergence.orphans import tend_orphans
 from images.convergence.plan import plan
@@ -32,8 +33,8 @@ def converge_node(node: StorageNode, server: TargetServer, store: LayerStore) ->
     desired = load_desired(node)
     observed, server_error = observe(desired, server, store)
     if observed.server is not None:
-        record_sessions(node, desired, observed.server)
         record_use(desired, observed)
+        record_sessions(node, desired, observed)
     if refresh_overlays(desired, observed):
         desired = load_desired(node)
         observed, server_error = observe(desired, server, store)
@@ -45,6 +46,7 @@ def converge_node(node: StorageNode, server: TargetServer, store: LayerStore) ->
         errors |= apply(actions, server, store)
         observed, server_error = observe(desired, server, store)
     _record(node, Seen(desired, observed, errors, server_error))
+    tend_boot_files(node)
     free_abandoned_uploads(desired)
     tend_orphans(node)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 
 from django.db.models import Q
 from django.utils import timezone
 
+from images.boot_rows import mark_written
 from images.convergence.doors import image_of, is_ours
 from images.convergence.facts import Desired, Observed
 from images.models import Layer, Session, StorageNode
@@ -16,14 +17,19 @@ from images.ports import Login, ServerView, Target
 Key = tuple[str, str]  # target name, handle
 
 
-def record_sessions(node: StorageNode, desired: Desired, server: ServerView) -> None:
-    """Open the sessions that are new and close those that are gone; a quiet round costs one query."""
-    now = timezone.now()
+def record_sessions(node: StorageNode, desired: Desired, observed: Observed) -> None:
+    """Open the sessions that are new and close those that are gone; a quiet round costs one query.
+
+    First of all their layers are marked as written: a crash in between makes us do all of it again.
+    """
+    now, server = timezone.now(), observed.server or ServerView()
     seen = {(target.iqn, handle(server, login)): login for target, login in logins(desired, server)}
     known = {want.image_id for want in desired.images}
     here = Q(image__node=node) | Q(image=None)
     rows = Session.objects.filter(here, ended_at=None).values_list("iqn", "handle", "id")
     open_rows: dict[Key, int] = {(iqn, number): pk for iqn, number, pk in rows}
+    if changed := {iqn for iqn, _ in seen.keys() ^ open_rows.keys()}:
+        mark_written(_layers_behind(changed, desired, observed))
     if gone := [pk for key, pk in open_rows.items() if key not in seen]:
         Session.objects.filter(pk__in=gone).update(ended_at=now)
     new = [
@@ -44,7 +50,16 @@ def record_use(desired: Desired, observed: Observed) -> None:
     tops = {path for target in busy for path in observed.top_of(target)}
     new = [layer.pk for path in tops if (layer := desired.by_path.get(path)) and not layer.used]
     if new:
+        mark_written(new)
         Layer.objects.filter(pk__in=new, used_at=None).update(used_at=timezone.now())
+
+
+def _layers_behind(iqns: Collection[str], desired: Desired, observed: Observed) -> set[int]:
+    """What a login to these targets writes: as they are, and as they should be."""
+    doors = (desired.doors_by_iqn[iqn] for iqn in iqns if iqn in desired.doors_by_iqn)
+    targets = (observed.targets[iqn] for iqn in iqns if iqn in observed.targets)
+    tops = (desired.by_path.get(path) for target in targets for path in observed.top_of(target))
+    return {door.top.pk for door in doors} | {layer.pk for layer in tops if layer is not None}
 
 
 def logins(desired: Desired, server: ServerView) -> Iterator[tuple[Target, Login]]:

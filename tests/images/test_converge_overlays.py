@@ -137,7 +137,7 @@ def test_a_quiet_round_asks_the_same_of_the_database_for_one_overlay_and_for_twe
     with CaptureQueriesContext(connection) as queries:
         converge()
     # images, layers, exports, sessions, versions, channels, node, and four of the heartbeat
-    assert len(queries) == 11, [query["sql"] for query in queries]
+    assert len(queries) == 12, [query["sql"] for query in queries]
 
 
 def test_a_version_says_for_whom_it_waits_and_its_overlay_says_so_too(
