@@ -61,6 +61,13 @@ def _begin(layer: Layer, under: BootFiles | None) -> None:
         BootFiles.objects.create(layer=layer, wanted_at=now)
 
 
+def carry_over(old: Layer, new: Layer) -> None:
+    """A layer that has the whole content of another one. Inside its caller's transaction."""
+    source = BootFiles.objects.select_for_update().filter(layer=old).first()
+    if source is not None:
+        copy(source, new, None)
+
+
 def copy(source: BootFiles, layer: Layer, own: BootFiles | None, wanted_at: datetime | None = None) -> None:
     """Let a layer have what was read of another one. Both rows are locked."""
     row = own or BootFiles(layer=layer)

@@ -112,18 +112,32 @@ def open_layer(layer: Layer, name: str, size_bytes: int | None = None) -> Iterat
 
     The disk may be larger than the layer was.
     """
-    chain, size_bytes = chain_of(layer), size_bytes or layer.size_bytes
+    with shown_as_file(layer, name) as path, open_file(path, size_bytes or layer.size_bytes) as disk:
+        yield disk
+
+
+@contextmanager
+def shown_as_file(layer: Layer, name: str, *, shared: bool = False) -> Iterator[str]:
+    """The path of a plain file that shows a layer with all that it stands on, while `name` reads it.
+
+    `shared`: somebody may begin to write the layer meanwhile; who reads it finds that out.
+    """
     if layer.format == LayerFormat.RAW:
-        with open_file(chain[0].path, size_bytes) as disk:
-            yield disk
+        yield str(layer_path(layer))
         return
     store = local_store()
     try:
-        served = store.serve(name, chain, writable=False)
-        with open_file(served.path, size_bytes) as disk:
-            yield disk
+        yield store.serve(name, chain_of(layer), writable=False, shared=shared).path
     finally:
         store.stop(name)
+
+
+def served_path(layer: Layer) -> str:
+    """Where a layer is served to the machine that may write it; empty: nowhere, or it is a plain file."""
+    if layer.format == LayerFormat.RAW:
+        return ""
+    top, served = str(layer_path(layer)), local_store().observe().values()
+    return next((one.path for one in served if one.alive and one.writable and one.top == top), "")
 
 
 def chain_of(layer: Layer) -> list[LayerFile]:

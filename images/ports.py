@@ -160,10 +160,13 @@ class LayerStore(Protocol):
     def freeze(self, path: str) -> None:
         """Bring a layer to the disk and take away the right to write to it (0444)."""
 
-    def serve(self, name: str, chain: Sequence[LayerFile], *, writable: bool = True) -> Served:
+    def serve(
+        self, name: str, chain: Sequence[LayerFile], *, writable: bool = True, shared: bool = False
+    ) -> Served:
         """Start a process that serves a chain, its top layer first.
 
         Whatever `name` served before is stopped. A name has at most 16 small letters, digits and `-`.
+        Not writable and `shared`: another process may begin to write the top layer, as if we were not here.
         """
 
     def snapshot(self, name: str, top: LayerFile) -> None:

@@ -53,12 +53,14 @@ class QemuLayerStore:
         """Its content to the disk first."""
         qemu_files.freeze(path)
 
-    def serve(self, name: str, chain: Sequence[LayerFile], *, writable: bool = True) -> Served:
+    def serve(
+        self, name: str, chain: Sequence[LayerFile], *, writable: bool = True, shared: bool = False
+    ) -> Served:
         """A fresh process at a fresh path."""
         folder = self._folder(name)
         with self._alone():
             qemu_serving.clear(folder)
-            note = qemu_serving.start(folder, chain, writable=writable)
+            note = qemu_serving.start(folder, chain, writable=writable, shared=shared)
         return _served(name, note, alive=True)
 
     def snapshot(self, name: str, top: LayerFile) -> None:

@@ -28,13 +28,16 @@ def file_name_of(layer: str) -> str:
     return layer.replace("layer-", "file-", 1)
 
 
-def chain(layers: Sequence[LayerFile], *, writable: bool) -> list[Node]:
+def chain(layers: Sequence[LayerFile], *, writable: bool, shared: bool = False) -> list[Node]:
     """A node for each layer, the lowest first, as each names the one under it."""
     nodes: list[Node] = []
     for layer in reversed(layers):
         is_top = layer is layers[0]
         backing = nodes[-1]["node-name"] if nodes else None
-        nodes.append(_layer(layer, backing, writable=writable and is_top))
+        node = _layer(layer, backing, writable=writable and is_top)
+        if shared and is_top:  # no lock is taken on it
+            node |= {"force-share": True, "file": {**node["file"], "force-share": True}}
+        nodes.append(node)
     return nodes
 
 

@@ -25,12 +25,13 @@ KILL_SECONDS = 10.0
 _OUR_MARK = "--pidfile"  # its path in the command line tells our processes from all others
 
 
-def start(folder: Path, chain: Sequence[LayerFile], *, writable: bool) -> Note:
+def start(folder: Path, chain: Sequence[LayerFile], *, writable: bool, shared: bool = False) -> Note:
     """Serve a chain from an empty place. What it raises is from `refusal`; it leaves nothing then."""
     folder.mkdir(mode=0o700)
     point = folder / f"disk-{secrets.token_hex(4)}"
     point.touch(mode=0o600)
-    argv, environment = _argv(folder, point, chain, writable=writable), system.keep_memory(KEPT_BYTES)
+    nodes = qemu_nodes.chain(chain, writable=writable, shared=shared)
+    argv, environment = _argv(folder, point, nodes, writable=writable), system.keep_memory(KEPT_BYTES)
     done = system.run(argv, timeout_seconds=START_SECONDS, env={**system.PLAIN, **environment})
     process = find(folder) if done.exit_code == 0 else None
     if process is None:
@@ -40,8 +41,7 @@ def start(folder: Path, chain: Sequence[LayerFile], *, writable: bool) -> Note:
     return _noted(folder, process, str(point), chain[0].path, writable=writable)
 
 
-def _argv(folder: Path, point: Path, chain: Sequence[LayerFile], *, writable: bool) -> list[str]:
-    nodes = qemu_nodes.chain(chain, writable=writable)
+def _argv(folder: Path, point: Path, nodes: Sequence[qemu_nodes.Node], *, writable: bool) -> list[str]:
     export = qemu_nodes.export(nodes[-1]["node-name"], str(point), writable=writable)
     blockdevs = [word for node in nodes for word in ("--blockdev", json.dumps(node))]
     return [

@@ -13,6 +13,7 @@ from images.convergence.facts import LayerSeen, Room
 SECTOR_BYTES = 512
 _ST_BLOCK_BYTES = 512  # stat(2): st_blocks counts these, whatever the file system's block is
 _ANY_WRITE = 0o222
+READING_FOLDER = ".boot-files"  # beside the images' own: where disks' boot files are taken apart
 # docs/interop/qcow2.txt: a magic number of 4 bytes; the virtual size in 8 bytes, big endian, at byte 24
 _QCOW2_MAGIC = b"QFI\xfb"
 _QCOW2_SIZE = slice(24, 32)

@@ -20,6 +20,7 @@ from django.db import transaction
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
+from images.convergence.files import READING_FOLDER
 from images.models import ENDED, Image, ImageState, Job, Layer, StorageNode
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,8 @@ LOOK_PERIOD = timedelta(minutes=1)
 SETTLED_SECONDS = 60.0
 MOST_SHOWN = 1000  # the row stays small, however many files somebody copied to the wrong place
 _ST_BLOCK_BYTES = 512  # stat(2): st_blocks counts these
-_FILE_SYSTEM_S_OWN = "lost+found"  # where the image folder is a file system of its own (e2fsck(8))
+# lost+found: where the image folder is a file system of its own (e2fsck(8))
+_NOBODY_S = frozenset({"lost+found", READING_FOLDER})
 IN_USE = "It was not removed: a program has it open."
 
 
@@ -92,7 +94,7 @@ def find_orphans(root: Path, owned: Owned) -> list[Orphan]:
         if entry.name in owned.files and entry.is_dir(follow_symlinks=False):
             inside = _entries(Path(entry.path))
             found += [_orphan(root, each) for each in inside if not owned.owns(entry.name, each.name)]
-        elif entry.name != _FILE_SYSTEM_S_OWN:
+        elif entry.name not in _NOBODY_S:
             found.append(_orphan(root, entry))
     settled = timezone.now().timestamp() - SETTLED_SECONDS
     named = (orphan for orphan, changed_at in found if orphan is not None and changed_at <= settled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from ipaddress import ip_address
 
 from django.db.models import Q
@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from images.boot_rows import mark_written
 from images.convergence.doors import image_of, is_ours
-from images.convergence.facts import Desired, Observed
+from images.convergence.facts import Desired, Observed, WantedLayer
 from images.models import Layer, Session, StorageNode
 from images.ports import Login, ServerView, Target
 
@@ -20,7 +20,7 @@ Key = tuple[str, str]  # target name, handle
 def record_sessions(node: StorageNode, desired: Desired, observed: Observed) -> None:
     """Open the sessions that are new and close those that are gone; a quiet round costs one query.
 
-    First of all their layers are marked as written: a crash in between makes us do all of it again.
+    First of all their layers are noted as written: after a crash in between all of it is done again.
     """
     now, server = timezone.now(), observed.server or ServerView()
     seen = {(target.iqn, handle(server, login)): login for target, login in logins(desired, server)}
@@ -29,7 +29,7 @@ def record_sessions(node: StorageNode, desired: Desired, observed: Observed) -> 
     rows = Session.objects.filter(here, ended_at=None).values_list("iqn", "handle", "id")
     open_rows: dict[Key, int] = {(iqn, number): pk for iqn, number, pk in rows}
     if changed := {iqn for iqn, _ in seen.keys() ^ open_rows.keys()}:
-        mark_written(_layers_behind(changed, desired, observed))
+        _note_written(changed, desired, observed)
     if gone := [pk for key, pk in open_rows.items() if key not in seen]:
         Session.objects.filter(pk__in=gone).update(ended_at=now)
     new = [
@@ -47,19 +47,28 @@ def record_sessions(node: StorageNode, desired: Desired, observed: Observed) -> 
 def record_use(desired: Desired, observed: Observed) -> None:
     """Layers that a machine may have written to from now on; a quiet round costs nothing."""
     busy = [target for target in observed.targets.values() if target.logins and is_ours(desired, target)]
-    tops = {path for target in busy for path in observed.top_of(target)}
-    new = [layer.pk for path in tops if (layer := desired.by_path.get(path)) and not layer.used]
-    if new:
-        mark_written(new)
+    _note_use([layer for layer in _layers_behind(busy, desired, observed) if not layer.used])
+
+
+def _note_written(iqns: Collection[str], desired: Desired, observed: Observed) -> None:
+    """A machine came to these targets, or has left: what they show, and what they are to show."""
+    _note_use(_layers_behind([target for iqn in iqns if (target := observed.target(iqn))], desired, observed))
+    mark_written([door.top.pk for iqn in iqns if (door := desired.doors_by_iqn.get(iqn))])
+
+
+def _note_use(layers: Collection[WantedLayer]) -> None:
+    if layers:
+        mark_written([layer.pk for layer in layers])
+    if new := [layer.pk for layer in layers if not layer.used]:
         Layer.objects.filter(pk__in=new, used_at=None).update(used_at=timezone.now())
 
 
-def _layers_behind(iqns: Collection[str], desired: Desired, observed: Observed) -> set[int]:
-    """What a login to these targets writes: as they are, and as they should be."""
-    doors = (desired.doors_by_iqn[iqn] for iqn in iqns if iqn in desired.doors_by_iqn)
-    targets = (observed.targets[iqn] for iqn in iqns if iqn in observed.targets)
-    tops = (desired.by_path.get(path) for target in targets for path in observed.top_of(target))
-    return {door.top.pk for door in doors} | {layer.pk for layer in tops if layer is not None}
+def _layers_behind(
+    targets: Iterable[Target], desired: Desired, observed: Observed
+) -> Collection[WantedLayer]:
+    """Those that take the writes of who is logged in."""
+    tops = {path for target in targets for path in observed.top_of(target)}
+    return [layer for path in tops if (layer := desired.by_path.get(path))]
 
 
 def logins(desired: Desired, server: ServerView) -> Iterator[tuple[Target, Login]]:

@@ -10,10 +10,10 @@ from django.conf import settings
 from images import services
 from images.contents import inspect
 from images.jobs.tasks import work
+from images.logins import logged_in_now
 from images.models import Image, Job, LayerFormat, layer_file_name
 from images.sparse import PartFile
-from images.tgt import local_server
-from netboot_site.errors import ConflictError, UnavailableError
+from netboot_site.errors import ConflictError
 
 
 def folder_of(image: Image) -> Path:
@@ -39,16 +39,8 @@ def begin_soon(job: Job) -> Job:
 
 def refuse_while_in_use(image: Image) -> None:
     """By the rows, and by the target server itself, since a login of this second is in no row yet."""
-    if services.in_use(image=image) or _logged_in_now(image.iqn):
+    if services.in_use(image=image) or logged_in_now(image.iqn):
         raise ConflictError(f"The image {image.pk!r} is in use; shut its device down first.")
-
-
-def _logged_in_now(iqn: str) -> bool:
-    try:
-        targets = local_server().observe().targets
-    except UnavailableError:
-        return False  # no server, no session
-    return any(target.iqn == iqn and target.logins for target in targets)
 
 
 def make_head(image: Image, part: PartFile, size_bytes: int, job: Job | None = None) -> None:

@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from django.db.models import Case, IntegerField, QuerySet, Value, When
+from django.utils import timezone
 
+from images import services
+from images.jobs.boot_files import remove_leftovers
 from images.jobs.checksum import request_checksums
 from images.jobs.running import beating, claimed, job_lock, perform
 from images.models import Job, JobKind
@@ -27,13 +30,18 @@ def work_once(node: str) -> bool:
     """Do one job of this node from its beginning to its end; False: there was none to do."""
     beat(worker_name(node))
     request_checksums(node)
+    services.request_boot_files(node=node)
     stop_leftovers()
+    remove_leftovers()
+    if timezone.now().second == 0:
+        services.remove_unused_blobs()
     return any(_done(job, node) for job in unfinished(node))
 
 
 def unfinished(node: str) -> QuerySet[Job]:
-    """The oldest first; checksums, which nobody waits for, last."""
-    patience = Case(When(kind=JobKind.CHECKSUM, then=Value(1)), default=Value(0), output_field=IntegerField())
+    """The oldest first; boot files, which take seconds, before all, and checksums, which can wait, last."""
+    short, patient = When(kind=JobKind.BOOT_FILES, then=Value(0)), When(kind=JobKind.CHECKSUM, then=Value(2))
+    patience = Case(short, patient, default=Value(1), output_field=IntegerField())
     jobs = Job.objects.filter(image__node=node, finished_at=None)
     return jobs.select_related("image", "version__layer").order_by(patience, "pk")
 

@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
+from images import services
 from images.jobs.progress import Cancelled, Progress
 from images.models import ENDED, Job, JobKind, JobState
 from netboot_site.errors import OrchestratorError
@@ -25,6 +26,7 @@ KINDS: dict[str, str] = {
     JobKind.IMPORT: "images.importing.work.run_import",
     JobKind.SQUASH: "images.jobs.squash.run_squash",
     JobKind.CHECKSUM: "images.jobs.checksum.run_checksum",
+    JobKind.BOOT_FILES: "images.jobs.boot_files.run_boot_files",
 }
 KEPT_JOBS = 500  # ended ones; the oldest go first
 MOST_STARTS = 3  # work that ends its own worker each time is given up
@@ -130,6 +132,8 @@ def _put_back(job: Job) -> None:
 
 def finish(job: Job, state: JobState, reason: str, progress: Progress | None = None) -> None:
     """Write down its end, once, and forget jobs that ended long ago."""
+    if job.kind == JobKind.BOOT_FILES and state == JobState.FAILED:
+        services.note_unread(job=job, reason=reason)
     known: dict[str, int | None] = {}
     if progress is not None:
         known = {"done_bytes": progress.done_bytes, "total_bytes": progress.total_bytes}

@@ -1,7 +1,7 @@
 """Disks: storage nodes, images, layers and versions, their exports to devices, and long work on them."""
 
 from images.models.blob import BLOB_MAX_BYTES, PART_BYTES, Blob, BlobPart
-from images.models.boot_files import BootFile, BootFiles, BootFilesState
+from images.models.boot_files import LONGEST_BOOT_PATH, BootFile, BootFiles, BootFilesState
 from images.models.export import Export, ExportMode, ExportState, Follows, Persistence, Session
 from images.models.image import IMAGE_ID_PATTERN, Image, ImageState
 from images.models.job import ENDED, Job, JobKind, JobState
@@ -20,6 +20,7 @@ __all__ = [
     "BLOB_MAX_BYTES",
     "ENDED",
     "IMAGE_ID_PATTERN",
+    "LONGEST_BOOT_PATH",
     "PART_BYTES",
     "Blob",
     "BlobPart",

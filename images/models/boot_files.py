@@ -8,6 +8,8 @@ from django.db.models import Q
 from images.models.blob import Blob
 from images.models.layer import Layer
 
+LONGEST_BOOT_PATH = 200
+
 
 class BootFilesState(models.TextChoices):
     """How far the boot partition of a layer has been read."""
@@ -49,7 +51,9 @@ class BootFile(models.Model):
     """One file of a boot partition; an initramfs has what it lacks for iSCSI already added."""
 
     boot_files = models.ForeignKey(BootFiles, on_delete=models.CASCADE, related_name="files")
-    path = models.CharField(max_length=200, help_text="Relative, with slashes, spelt as on the disk.")
+    path = models.CharField(
+        max_length=LONGEST_BOOT_PATH, help_text="Relative, with slashes, spelt as on the disk."
+    )
     blob = models.ForeignKey(Blob, on_delete=models.PROTECT, related_name="+")
 
     class Meta:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from django.db.models import QuerySet
 
 from images import lineage, services
-from images.disk_reading import OpenDisk, layer_path, open_file, open_layer
-from images.models import Export, ExportMode, Image, ImageState, Layer, LayerFormat, Version
-from images.qemu import local_store
+from images.disk_reading import OpenDisk, open_file, open_layer, served_path
+from images.logins import logged_in_now
+from images.models import Export, ExportMode, Image, ImageState, Layer, Version
 from images.services.usage import refuse_while_head_in_use
-from images.tgt import local_server
-from netboot_site.errors import ConflictError, UnavailableError
+from netboot_site.errors import ConflictError
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +53,7 @@ def _head(image: Image) -> Source:
 def refuse_while_written(image: Image) -> None:
     """Raises ConflictError while a machine is logged in: as far as is recorded, and at this moment."""
     refuse_while_head_in_use(image)
-    try:
-        targets = local_server().observe().targets
-    except UnavailableError:
-        return  # no server, no session
-    if any(target.iqn == image.iqn and target.logins for target in targets):
+    if logged_in_now(image.iqn):
         raise ConflictError(f"The image {image.pk!r} is in use; shut its device down first.")
 
 
@@ -69,17 +64,9 @@ def _writers(image: Image) -> QuerySet[Export]:
 @contextmanager
 def opened(source: Source, name: str) -> Iterator[OpenDisk]:
     """Its bytes. A head that is served to its machine is read where that would read it."""
-    path = _served_path(source)
+    path = served_path(source.layer) if source.version is None else ""
     reading = (
         open_file(path, source.size_bytes) if path else open_layer(source.layer, name, source.size_bytes)
     )
     with reading as disk:
         yield disk
-
-
-def _served_path(source: Source) -> str:
-    if source.version is not None or source.layer.format == LayerFormat.RAW:
-        return ""
-    top = str(layer_path(source.layer))
-    served = local_store().observe().values()
-    return next((one.path for one in served if one.alive and one.writable and one.top == top), "")

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 
-from django.db.models import Prefetch, Q, QuerySet
+from django.db.models import F, Prefetch, Q, QuerySet
 from ninja import Schema
 from pydantic import BeforeValidator, Field
 
@@ -21,6 +21,7 @@ from images.models import (
     Job,
     JobKind,
     JobState,
+    Layer,
     Version,
 )
 from images.schemas.disks import ExportOut, export_out
@@ -49,6 +50,24 @@ class ResizeIn(Schema):
     size_gb: SizeGib
 
 
+class KernelOut(Schema):
+    """A kernel of a boot partition."""
+
+    file: str
+    release: str
+    bits: int
+
+
+class BootFilesOut(Schema):
+    """What a Raspberry Pi's firmware finds in the image's head: `waiting`, `ready`, `none` or `failed`."""
+
+    state: str
+    read_at: datetime | None
+    last_error: str
+    warnings: list[str]
+    kernels: list[KernelOut]
+
+
 class ImageOut(Schema):
     """An image. `size_gb` is GiB, `progress` that of its upload.
 
@@ -75,6 +94,7 @@ class ImageOut(Schema):
     received_bytes: int | None
     total_bytes: int | None
     last_error: str
+    boot_files: BootFilesOut | None
 
 
 class AssignedOut(Schema):
@@ -96,12 +116,14 @@ def shown_images() -> QuerySet[Image]:
     """Images with all that `image_out` reads: a fixed number of queries, whatever the rows."""
     exports = Export.objects.select_related("device", "image", "layer__base_version")
     failed = Job.objects.filter(state=JobState.FAILED).order_by("image_id", "-id").distinct("image_id")
+    heads = Layer.objects.filter(number=F("image__generation"))
     jobs = Job.objects.filter(Q(finished_at=None) | Q(pk__in=failed.values("pk")))
     return Image.objects.prefetch_related(
         Prefetch("exports", exports),
         Prefetch("versions", Version.objects.select_related("layer")),
         Prefetch("channels", Channel.objects.select_related("version")),
         Prefetch("jobs", jobs),
+        Prefetch("layers", heads.select_related("boot_files"), "heads"),
     )
 
 
@@ -129,7 +151,21 @@ def image_out(image: Image) -> ImageOut:
         received_bytes=image.upload_received_bytes,
         total_bytes=image.upload_total_bytes,
         last_error=image.last_error,
+        boot_files=_boot_files(image),
     )
+
+
+def _boot_files(image: Image) -> BootFilesOut | None:
+    """Those of its head; None for an image of PCs, or before they are asked for."""
+    heads: list[Layer] = getattr(image, "heads", [])
+    found = next((head.boot_files for head in heads if hasattr(head, "boot_files")), None)
+    if found is None:
+        return None
+    facts = found.facts
+    return BootFilesOut(
+        state=found.state, read_at=found.read_at, last_error=found.last_error,
+        warnings=facts.get("warnings", []), kernels=[KernelOut(**one) for one in facts.get("kernels", [])],
+    )  # fmt: skip
 
 
 def _assigned_to(exports: list[Export]) -> str | None:

@@ -1,6 +1,7 @@
 """Changes of images, versions, exports and nodes. Keyword-only, a verb first; each one transaction."""
 
 from images.services.blobs import blob_pieces, remove_unused_blobs, store_blob, write_blob
+from images.services.boot_files import note_unread, record_boot_files, request_boot_files
 from images.services.exports import (
     FITTING_IMAGES,
     assign_image,
@@ -70,14 +71,17 @@ __all__ = [
     "in_use",
     "kept_changes",
     "merge_disk",
+    "note_unread",
     "open_sessions",
     "promote",
     "publish_version",
+    "record_boot_files",
     "register_node",
     "remove_node",
     "remove_orphans",
     "remove_unused_blobs",
     "replace_content",
+    "request_boot_files",
     "request_conversion",
     "request_import",
     "request_squash",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
-from images import lineage
+from images import boot_rows, lineage
 from images.models import (
     Export,
     ExportMode,
@@ -54,6 +54,7 @@ def complete_squash(*, version: Version, number: int, sha256: str, used_bytes: i
         state=LayerState.READY, frozen=True, observed_frozen_at=timezone.now(),
         observed_used_bytes=used_bytes,
     )  # fmt: skip
+    boot_rows.carry_over(old, current.layer)
     current.sha256, current.verified_at, current.last_error = sha256, timezone.now(), ""
     current.save(update_fields=["layer", "sha256", "verified_at", "last_error"])
     _move_empty_head(row, old, current.layer)

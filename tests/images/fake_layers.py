@@ -49,7 +49,9 @@ class FakeLayerStore:
         self.calls.append(f"freeze {Path(path).name}")
         Path(path).chmod(FROZEN_MODE)
 
-    def serve(self, name: str, chain: Sequence[LayerFile], *, writable: bool = True) -> Served:
+    def serve(
+        self, name: str, chain: Sequence[LayerFile], *, writable: bool = True, shared: bool = False
+    ) -> Served:
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,15}", name):
             raise ValidationError(f"{name!r} cannot be served.")
         self.stop(name)
@@ -130,7 +132,9 @@ class BrokenLayerStore(FakeLayerStore):
     def freeze(self, path: str) -> None:
         self.observe()
 
-    def serve(self, name: str, chain: Sequence[LayerFile], *, writable: bool = True) -> Served:
+    def serve(
+        self, name: str, chain: Sequence[LayerFile], *, writable: bool = True, shared: bool = False
+    ) -> Served:
         raise UnavailableError("The store of layers does not answer.")
 
     def snapshot(self, name: str, top: LayerFile) -> None:

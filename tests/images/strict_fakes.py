@@ -73,12 +73,14 @@ class StrictStore(FakeLayerStore):
         super().freeze(path)
         self.frozen[path] = self.stamp(path)
 
-    def serve(self, name: str, chain: Sequence[LayerFile], *, writable: bool = True) -> Served:
+    def serve(
+        self, name: str, chain: Sequence[LayerFile], *, writable: bool = True, shared: bool = False
+    ) -> Served:
         if is_sealed(chain[0].path) or self.server.exporters(chain[0].path):
             raise HarmError(f"{chain[0].path} is frozen or exported, and gets a writer")
         if loose := [layer.path for layer in chain[1:] if not is_sealed(layer.path)]:
             raise HarmError(f"{loose} is stood on and not frozen")
-        return super().serve(name, chain, writable=writable)
+        return super().serve(name, chain, writable=writable, shared=shared)
 
     def stop(self, name: str) -> None:
         served = self._served.get(name)

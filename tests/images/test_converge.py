@@ -316,7 +316,7 @@ def test_a_quiet_round_costs_the_same_for_one_disk_and_for_thirty(
     server.calls.clear()
     with CaptureQueriesContext(connection) as queries:
         converge()
-    # images, layers, exports, sessions, node, boot files, and the heartbeat: savepoint, look, update, savepoint
+    # images, layers, exports, sessions, node, boot files; heartbeat: savepoint, look, update, savepoint
     assert len(queries) == 10, [query["sql"] for query in queries]
     assert server.calls == []
 

@@ -40,15 +40,21 @@ HISTORIES = st.lists(st.tuples(st.sampled_from(DEEDS), st.integers(0, 30)), max_
 class World:
     """A storage node with two disks at most, and three machines."""
 
+    device_type = "x64"
+
     def __init__(self, folder: Path) -> None:
         self.server = StrictServer()
         self.store = StrictStore(folder / "run", self.server)
         self.node = services.register_node(name="local", portal_address="10.77.0.1", portal_port=3260)
         self.devices = [
-            register_device(mac=f"52:54:00:00:00:0{number}", device_type="x64", name=f"lab1-0{number}")
+            register_device(
+                mac=f"52:54:00:00:00:0{number}", device_type=self.device_type, name=f"lab1-0{number}"
+            )
             for number in range(DEVICES)
         ]
-        services.create_image(image_id="disk1", name="Disk 1", size_bytes=64 * MIB, device_type="x64")
+        services.create_image(
+            image_id="disk1", name="Disk 1", size_bytes=64 * MIB, device_type=self.device_type
+        )
 
     def do(self, deed: str, number: int) -> None:
         """One thing that happens; what is refused does not."""
