@@ -1,4 +1,4 @@
-"""The recorder's rounds over what goes on: verdicts, boot once, discovered Pis, and the bounds of history."""
+"""The recorder's rounds over what goes on: verdicts, boot once, and the bounds of history."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from bootflow.checkin import DISCOVERED_LIMIT
 from bootflow.models import Boot, BootEvent, BootOnce, BootPlan, Outcome, Stage
 from bootflow.recorder.judge import judge
 from bootflow.recorder.ledger import DETAIL_LENGTH, seen_of
-from bootflow.recorder.story import Verdict
+from bootflow.recorder.pis import devices_of, learn, sources_of
+from bootflow.recorder.story import Verdict, is_pi
 from bootflow.recorder.telling import tell
 from bootflow.services import spend_boot_once
-from devices.models import Device, DeviceState, DeviceType, Firmware
+from devices.models import Device, DeviceState
 
 DELETE_STEP = 500
 _REACHED = (Stage.INSTALLER, Stage.ISCSI, Stage.OS)
@@ -26,23 +26,28 @@ _SETTLED = timedelta(
 
 
 def judge_open_boots() -> None:
-    """Judge every boot that goes on, and write what has changed."""
+    """Judge every boot that goes on, write what has changed, and what Raspberry Pis told of themselves."""
     boots = list(Boot.objects.filter(finished_at=None))
     events: dict[int, list[BootEvent]] = defaultdict(list)
     for event in BootEvent.objects.filter(boot__in=boots).order_by("at", "id"):
         events[event.boot_id].append(event)
+    pis = [(boot, events[boot.pk]) for boot in boots if is_pi(seen_of(events[boot.pk]))]
+    devices = devices_of(pis)
+    sources = sources_of(devices) if devices else {}
     for boot in boots:
         if events[boot.pk]:
-            _judge_one(boot, events[boot.pk], timezone.now())
+            _judge_one(boot, events[boot.pk], timezone.now(), sources.get(boot.mac, ""))
+    learn(pis, devices)
 
 
-def _judge_one(boot: Boot, events: list[BootEvent], now: datetime) -> None:
+def _judge_one(boot: Boot, events: list[BootEvent], now: datetime, source: str) -> None:
     verdict = judge(
         seen_of(events),
         now,
         mac=boot.mac,
         http_port=settings.BOOT_HTTP_PORT,
         last_event_at=boot.last_event_at,
+        boots=source,
     )
     with transaction.atomic():
         _tell(boot, events)
@@ -89,26 +94,6 @@ def _spend(boot: Boot, verdict: Verdict, now: datetime) -> None:
         boot=boot, at=now, stage=verdict.stage, kind="boot-once-spent",
         detail="The next boot goes as planned: boot once is spent.",
     )  # fmt: skip
-
-
-def discover_pis() -> None:
-    """A Raspberry Pi that has asked for its boot files is shown, though it never speaks HTTP."""
-    if Device.objects.discovered().count() >= DISCOVERED_LIMIT:
-        return
-    asked = BootEvent.objects.filter(boot__finished_at=None, facts__client="rpi")
-    for boot in Boot.objects.filter(pk__in=asked.values("boot")).exclude(
-        mac__in=Device.objects.values("mac")
-    ):
-        Device.objects.bulk_create(
-            [
-                Device(
-                    mac=boot.mac, device_type=DeviceType.RASPI, firmware=Firmware.RASPBERRY_PI,
-                    state=DeviceState.DISCOVERED, first_seen_at=boot.started_at,
-                    last_seen_at=boot.last_event_at,
-                )
-            ],
-            ignore_conflicts=True,
-        )  # fmt: skip
 
 
 def trim_history() -> None:

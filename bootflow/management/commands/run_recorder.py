@@ -72,7 +72,6 @@ class Command(BaseCommand):
         return [
             Chore(recorder.follow_sessions, 1.0),
             Chore(sweep.judge_open_boots, 1.0),
-            Chore(sweep.discover_pis, 1.0),
             Chore(lambda: beat("recorder"), 2.0),
             Chore(sweep.trim_history, 60.0),
         ]

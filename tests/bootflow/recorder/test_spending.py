@@ -156,13 +156,3 @@ def test_discovered_devices_are_forgotten_in_small_steps_and_disabled_ones_never
         sweep.trim_history()
         left.append(Device.objects.count())
     assert left == [3, 2, 2]
-
-
-def test_beyond_the_bound_no_pi_is_discovered(monkeypatch: Any) -> None:
-    event(boot(5), "discover", client="rpi")
-    monkeypatch.setattr(sweep, "DISCOVERED_LIMIT", 0)
-    sweep.discover_pis()
-    assert not Device.objects.exists()
-    monkeypatch.setattr(sweep, "DISCOVERED_LIMIT", 1)
-    sweep.discover_pis()
-    assert Device.objects.get().mac == PC

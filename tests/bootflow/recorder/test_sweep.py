@@ -1,4 +1,4 @@
-"""The recorder's rounds: verdicts, boot once, Pis that are discovered, sessions, the bounds of history."""
+"""The recorder's rounds: verdicts, boot once, sessions, the bounds of history."""
 
 from __future__ import annotations
 
@@ -200,24 +200,6 @@ def test_a_boot_once_set_while_the_system_runs_is_kept_for_the_next_boot(recorde
     sweep.judge_open_boots()
     planned.refresh_from_db()
     assert planned.boot_once == "menu"
-
-
-def test_a_pi_that_only_speaks_dhcp_is_a_discovered_device() -> None:
-    event(boot(5, PI), "discover", client="rpi")
-    event(boot(5, PC), "discover", client="pxe")
-    sweep.discover_pis()
-    sweep.discover_pis()
-    found = Device.objects.get()
-    assert (found.mac, found.device_type, found.state, found.firmware) == (
-        PI, "raspi", "discovered", "raspberry-pi",
-    )  # fmt: skip
-
-
-def test_a_pi_that_is_enrolled_stays_so() -> None:
-    Device.objects.create(mac=PI, name="pi", device_type="raspi")
-    event(boot(5, PI), "discover", client="rpi")
-    sweep.discover_pis()
-    assert Device.objects.get().state == "enrolled"
 
 
 def test_old_boots_go_and_open_ones_stay(settings: Any) -> None:
