@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 import django
 
@@ -23,7 +24,9 @@ from django.test import override_settings  # noqa: E402
 from django.test.testcases import LiveServerThread  # noqa: E402
 from playwright.sync_api import Browser, Page  # noqa: E402
 
+from bootflow import pi_overview  # noqa: E402
 from bootflow.models import Boot, Outcome  # noqa: E402
+from bootflow.raspberry_pi.waiting.outlook import WaitingSystem  # noqa: E402
 from devices.models import Device  # noqa: E402
 from tests.browser.believable import PASSWORD, fill, mac_of  # noqa: E402
 from tests.browser.chromium import chromium, sign_in  # noqa: E402
@@ -31,6 +34,7 @@ from tests.browser.chromium import chromium, sign_in  # noqa: E402
 FOLDER = Path(settings.BASE_PATH) / "docs" / "screenshots"
 DESKTOP = {"width": 1360, "height": 980}
 PHONE = {"width": 390, "height": 844}
+WAITING = WaitingSystem(FOLDER, ("Raspberry Pi 3", "Raspberry Pi 3+", "Raspberry Pi 4", "Raspberry Pi 400"))
 
 
 @contextmanager
@@ -38,7 +42,9 @@ def site() -> Iterator[str]:
     """The site on a free port, over a database of its own."""
     connection.creation.create_test_db(verbosity=0)
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
-    with override_settings(STORAGES={**settings.STORAGES, "staticfiles": plain}, EXPECTED_SERVICES=[]):
+    waiting = patch.object(pi_overview, "look_at_waiting_system", lambda: WAITING)
+    storages = {**settings.STORAGES, "staticfiles": plain}
+    with waiting, override_settings(STORAGES=storages, EXPECTED_SERVICES=[]):
         fill()
         server = LiveServerThread("127.0.0.1", StaticFilesHandler)
         server.start()
