@@ -42,6 +42,14 @@ class Folder:
         return sum(file.size_bytes for file in self.files)
 
 
+def folders_of(files: Iterable[SetFile]) -> list[Folder]:
+    """Files by folder, the top one first."""
+    found: dict[str, list[SetFile]] = {}
+    for file in files:
+        found.setdefault(file.path.rpartition("/")[0], []).append(file)
+    return [Folder(name, found[name]) for name in sorted(found)]
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A family of boards, and which files it would ask for in vain."""
@@ -73,10 +81,7 @@ class SetOverview:
     @property
     def folders(self) -> list[Folder]:
         """The files by folder, the top one first."""
-        found: dict[str, list[SetFile]] = {}
-        for file in self.files:
-            found.setdefault(file.path.rpartition("/")[0], []).append(file)
-        return [Folder(name, found[name]) for name in sorted(found)]
+        return folders_of(self.files)
 
     @cached_property
     def models(self) -> list[Model]:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bootflow.views import boots, catalogue, device_changes, devices, disks, kernel_sets
+from bootflow.views import boots, catalogue, device_changes, devices, disks, kernel_sets, pis
 
 urlpatterns = [
     path("devices/", devices.device_list, name="device-list"),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("devices/<str:mac>/disk/kept/<int:number>/restore/", disks.restore, name="kept-restore"),
     path("devices/<str:mac>/disk/kept/<int:number>/discard/", disks.discard, name="kept-discard"),
     path("devices/<str:mac>/disk/change/", disks.change, name="disk-change"),
+    path("devices/<str:mac>/boot-files/", pis.boot_files, name="device-boot-files"),
     path("groups/<int:number>/channel/", device_changes.group_channel, name="group-channel"),
     path("boots/", boots.boot_list, name="boot-list"),
     path("boots/<int:boot_id>/", boots.boot_detail, name="boot-detail"),

@@ -24,7 +24,8 @@ from netboot_site.roles import may_write
 STATES = [("", "Enrolled and disabled"), *DeviceState.choices]
 BOOTS_SHOWN = 8
 FACTS_SHOWN = {
-    "model": "Model", "board_revision": "Board revision", "memory": "Memory (MiB)",
+    "model": "Model", "board_revision": "Board revision", "memory_mib": "Memory (MiB)",
+    "memory": "Memory (MiB)",
     "manufacturer": "Manufacturer", "product": "Product", "asset": "Asset tag", "uuid": "UUID",
     "bootloader": "Bootloader", "platform": "Firmware interface", "version": "Loader",
 }  # fmt: skip
@@ -89,7 +90,10 @@ def _forms(device: Device) -> dict[str, Form]:
 
 
 def _facts(device: Device) -> list[tuple[str, str]]:
-    return [(label, device.facts[key]) for key, label in FACTS_SHOWN.items() if device.facts.get(key)]
+    shown = {key: value for key, value in device.facts.items() if value and key in FACTS_SHOWN}
+    if "model" in shown:  # a Pi's product is its model
+        shown.pop("product", None)
+    return [(label, shown[key]) for key, label in FACTS_SHOWN.items() if key in shown]
 
 
 def _fragment(request: HttpRequest, device: Device) -> SafeString:
