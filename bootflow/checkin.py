@@ -20,7 +20,17 @@ from bootflow.decision import (
     Situation,
     Wait,
 )
-from bootflow.statements import CHECK_IN, DISCOVER, FIRST_SCRIPT, HAND_OUT, NEXT_SCRIPT, NOTE, REFRESH
+from bootflow.statements import (
+    CHECK_IN,
+    DISCOVER,
+    FIRST_OF_PI,
+    FIRST_SCRIPT,
+    HAND_OUT,
+    NEXT_OF_PI,
+    NEXT_SCRIPT,
+    NOTE,
+    REFRESH,
+)
 from netboot_site.formats import mac_hex
 
 DISCOVERED_LIMIT = 10_000  # rows of unknown machines: who is beyond gets its script, and leaves no row
@@ -68,6 +78,8 @@ def check_in(asking: Asking) -> tuple[Situation, Secret | None]:
 def _statement(asking: Asking) -> str:
     if asking.kind != "script":
         return CHECK_IN
+    if asking.system:
+        return NEXT_OF_PI if asking.retry else FIRST_OF_PI
     return NEXT_SCRIPT if asking.retry else FIRST_SCRIPT
 
 
@@ -134,7 +146,8 @@ def _parameters(asking: Asking) -> dict[str, Any]:
         "retry": asking.retry,
         "more": Jsonb({"system": asking.system} if asking.system else {}),
         "identity": asking.identity,
-        "gave_up": asking.retry * ASK_AGAIN_SECONDS >= APPROVAL_WAIT_SECONDS,
+        # A Raspberry Pi has no local disk to go on to.
+        "gave_up": not asking.system and asking.retry * ASK_AGAIN_SECONDS >= APPROVAL_WAIT_SECONDS,
         "asked_at": time(),
         "limit": DISCOVERED_LIMIT,
         "prefix": settings.IQN_PREFIX,

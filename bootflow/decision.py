@@ -54,6 +54,15 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
+class Tree:
+    """Whether the files that a Raspberry Pi's firmware fetches are there (PiTree)."""
+
+    state: str
+    why: str = ""
+    missing: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Situation:
     """All that decides what a machine boots."""
 
@@ -68,11 +77,12 @@ class Situation:
     installers: tuple[Files, ...] = ()
     identity: bool | None = None  # None: not asked, since no secret is in the answer
     gave_up: bool = False  # it has waited for approval long enough
+    tree: Tree | None = None  # None: not a Raspberry Pi that asked, or none has been made yet
 
     @classmethod
     def from_facts(cls, mac: str, plan: Mapping[str, Any]) -> Situation:
         """What the recorder keeps under `plan` in a check-in's facts."""
-        disk, installer = plan.get("disk"), plan.get("installer")
+        disk, installer, tree = plan.get("disk"), plan.get("installer"), plan.get("tree")
         return cls(
             mac=mac,
             state=plan.get("state") or "",
@@ -85,6 +95,7 @@ class Situation:
             installers=tuple(Files(**files) for files in plan.get("installers") or ()),
             identity=plan.get("identity"),
             gave_up=bool(plan.get("gave_up")),
+            tree=Tree(tree["state"], tree["why"], tuple(tree["missing"])) if tree else None,
         )
 
 

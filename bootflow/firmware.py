@@ -22,10 +22,11 @@ from psycopg import Error as DatabaseError
 from bootflow import ipxe
 from bootflow.answers import answer_for
 from bootflow.checkin import Asking, Secret, carry_out, check_in, note
-from bootflow.decision import Situation, decide
+from bootflow.decision import BootDecision, Situation, decide
 from bootflow.facts import device_type_of, facts_of, firmware_of, parse_query, retry_of
 from bootflow.identity import owns_address
 from bootflow.ipxe import Server
+from bootflow.raspberry_pi import asking as pi
 from bootflow.trouble import explain
 from netboot_site.errors import ValidationError
 from netboot_site.formats import parse_mac
@@ -71,6 +72,26 @@ def answer_script(query: str, address: str) -> Answer:
     if decision is None:
         return Answer(ipxe.waiting_script(server, DATABASE_AWAY))
     return Answer(ipxe.render(server, situation, decision, secret))
+
+
+def answer_pi(query: str, address: str) -> Answer:
+    """GET /boot/pi: the decision for a Raspberry Pi that runs the waiting system or an image's initramfs."""
+    fields = parse_query(query)
+    try:
+        mac, system = parse_mac(fields.get("mac", "")), pi.system_of(fields)
+    except ValidationError as error:
+        return Answer(pi.wait(str(error)))
+    identity = owns_address(mac=mac, address=address)
+    asked = _ask(pi.asking_of(mac, system, fields, address, identity))
+    situation = asked[0] if asked else Situation(mac)
+    decision = _twice(lambda: _decision_for_pi(situation, system)) if asked else None
+    return Answer(pi.render(situation, decision, system) if decision else pi.wait(DATABASE_AWAY))
+
+
+def _decision_for_pi(situation: Situation, system: pi.System) -> BootDecision:
+    """Only what runs from the disk's own initramfs is about to use the disk."""
+    decision = decide(situation)
+    return carry_out(situation, decision) if system is pi.System.INITRAMFS else decision
 
 
 def answer_report(query: str, address: str) -> Answer:
@@ -179,6 +200,7 @@ def refused_method() -> Answer:
 ANSWERS: dict[str, Callable[[str, str], Answer]] = {
     "/boot/boot.ipxe": answer_first_script,
     "/boot/script": answer_script,
+    "/boot/pi": answer_pi,
     "/boot/report": answer_report,
     "/boot/online": answer_online,
     "/api/v1/boot/check-in": answer_check_in,

@@ -270,15 +270,22 @@ def _wait(server: Server, now: Situation, why: str, seconds: int = ASK_AGAIN_SEC
     return _script(server.query, *say_all(why), asking, _pause(seconds), *_menu(server, now, "again"))
 
 
+def approval_lines(now: Situation, decision: AwaitApproval) -> list[str]:
+    """What a machine that nobody has approved shows, PC or Raspberry Pi."""
+    return [
+        "This device is not enrolled. Approve it in the dashboard: it then boots.",
+        f"Name: {decision.name or 'it told none'}",
+        f"Address: {now.mac}",
+        f"Code: {decision.code}",
+        f"Asking again every {ASK_AGAIN_SECONDS} seconds.",
+    ]
+
+
 def _await_approval(server: Server, now: Situation, decision: AwaitApproval) -> str:
     return _script(
         server.query,
         "echo",
-        "echo This device is not enrolled. Approve it in the dashboard: it then boots.",
-        say(f"Name: {decision.name or 'it told none'}"),
-        say(f"Address: {now.mac}"),
-        say(f"Code: {decision.code}"),
-        f"echo Asking again every {ASK_AGAIN_SECONDS} seconds.",
+        *(say(line) for line in approval_lines(now, decision)),
         _pause(ASK_AGAIN_SECONDS),
         *_menu(server, now, "again"),
     )

@@ -7,7 +7,22 @@ remembers its analysis of a statement of up to 4,096 characters only: so they ar
 from __future__ import annotations
 
 # A Situation (decision.py) as JSON; the recorder keeps it with the event. Secrets stand beside it, not in it.
-_PLAN = """
+_INSTALLERS = """
+        'installer', CASE WHEN o.name IS NOT NULL THEN jsonb_build_object(
+            'name', o.name, 'path', o.path, 'kernel', o.kernel,
+            'initrd', o.initrd, 'cmdline', o.kernel_cmdline) END,
+        'installers', CASE WHEN e.id IS NULL OR p.boot_once = 'menu' THEN (
+            SELECT jsonb_agg(jsonb_build_object(
+                'name', f.name, 'path', f.path, 'kernel', f.kernel,
+                'initrd', f.initrd, 'cmdline', f.kernel_cmdline))
+            FROM (
+                SELECT * FROM bootflow_installer
+                WHERE device_type = coalesce(found.device_type, nullif(%(device_type)s::text, ''))
+                ORDER BY name LIMIT 20) AS f) END"""
+_INSTALLER = """
+    LEFT JOIN bootflow_installer AS o
+        ON o.name = p.boot_once_installer_id AND p.boot_once = 'installer'"""
+_PLAN = f"""
 plan AS (
     SELECT e.chap_username, e.chap_secret, jsonb_strip_nulls(jsonb_build_object(
         'state', found.state,
@@ -26,28 +41,15 @@ plan AS (
             'address', coalesce(host(n.portal_address), ''),
             'port', n.portal_port,
             'ready', e.observed_state = 'ready',
-            'trouble', e.last_error) END,
-        'installer', CASE WHEN o.name IS NOT NULL THEN jsonb_build_object(
-            'name', o.name, 'path', o.path, 'kernel', o.kernel,
-            'initrd', o.initrd, 'cmdline', o.kernel_cmdline) END,
-        'installers', CASE WHEN e.id IS NULL OR p.boot_once = 'menu' THEN (
-            SELECT jsonb_agg(jsonb_build_object(
-                'name', f.name, 'path', f.path, 'kernel', f.kernel,
-                'initrd', f.initrd, 'cmdline', f.kernel_cmdline))
-            FROM (
-                SELECT * FROM bootflow_installer
-                WHERE device_type = coalesce(found.device_type, nullif(%(device_type)s::text, ''))
-                ORDER BY name LIMIT 20) AS f) END
+            'trouble', e.last_error) END,{_INSTALLERS}
     )) AS plan
     FROM (SELECT) AS one
     LEFT JOIN found ON true
     LEFT JOIN images_export AS e ON e.device_id = found.id
     LEFT JOIN images_image AS i ON i.id = e.image_id
     LEFT JOIN images_storagenode AS n ON n.name = i.node_id
-    LEFT JOIN bootflow_bootplan AS p ON p.device_id = found.id
-    LEFT JOIN bootflow_installer AS o
-        ON o.name = p.boot_once_installer_id AND p.boot_once = 'installer'
-)"""
+    LEFT JOIN bootflow_bootplan AS p ON p.device_id = found.id{_INSTALLER}
+)"""  # noqa: S608
 
 # Of a machine that boots also how it has its disk, whether that is to begin anew (`due`), and whether what
 # was seen behind its target is still what should be there.
@@ -71,6 +73,19 @@ _PLAN_OF_BOOT = (
     LEFT JOIN images_version AS base ON base.id = layer.base_version_id
     LEFT JOIN images_image AS i""",
     )
+)
+
+# Of a Raspberry Pi also whether the files that its firmware fetches are there; it starts no installer.
+_PLAN_OF_PI = (
+    _PLAN_OF_BOOT.replace(
+        _INSTALLERS,
+        """
+        'tree', (
+            SELECT jsonb_build_object('state', t.state, 'why', t.last_error, 'missing', t.missing)
+            FROM bootflow_pitree AS t WHERE t.device_id = found.id)""",
+    )
+    .replace(_INSTALLER, "")
+    .replace("found.facts ->> 'product'", "found.facts ->> 'model'")
 )
 
 _FOUND = """
@@ -98,6 +113,19 @@ seen AS (
         firmware = coalesce(nullif(%(firmware)s::text, ''), firmware)
     WHERE id = (SELECT id FROM found)
 )"""
+
+# The serial that a person gave a Raspberry Pi, or that was learnt before it was enrolled, stays; another one
+# is noted beside it. It may be told whole or by its last eight digits.
+_KEPT = "state <> 'discovered' AND serial <> '' AND %(serial)s::text <> ''"
+_DESCRIBED_PI = _DESCRIBED.replace(
+    "serial = coalesce(nullif(%(serial)s::text, ''), serial)",
+    f"serial = CASE WHEN {_KEPT} THEN serial ELSE coalesce(nullif(%(serial)s::text, ''), serial) END",
+).replace(
+    "facts || %(facts)s::jsonb",
+    f"""facts || %(facts)s::jsonb || jsonb_strip_nulls(jsonb_build_object('serial_seen',
+            CASE WHEN {_KEPT} AND right(serial, 8) <> right(%(serial)s::text, 8)
+                THEN %(serial)s::text END))""",
+)
 
 # A first script request after a disk or an installer was reached: the machine has been powered on again.
 _CLOSED = """
@@ -156,6 +184,8 @@ def _one_line(*parts: str) -> str:
 CHECK_IN = _one_line(_FOUND, _SEEN, _PLAN, _OPEN_BOOT, _EVENT)
 FIRST_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN_OF_BOOT, _CLOSED, _OPEN_BOOT_AFTER_CLOSING, _EVENT)
 NEXT_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN_OF_BOOT, _OPEN_BOOT, _EVENT_IF_NEW)
+FIRST_OF_PI = _one_line(_FOUND, _DESCRIBED_PI, _PLAN_OF_PI, _CLOSED, _OPEN_BOOT_AFTER_CLOSING, _EVENT)
+NEXT_OF_PI = _one_line(_FOUND, _DESCRIBED_PI, _PLAN_OF_PI, _OPEN_BOOT, _EVENT_IF_NEW)
 
 # A machine that nobody has heard of. Two first questions at once meet in the unique index: one row, no error.
 DISCOVER = """

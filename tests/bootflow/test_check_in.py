@@ -126,7 +126,16 @@ def test_other_methods_are_refused_in_plain_text(device: Device) -> None:
     assert answer["Content-Type"].startswith("text/plain")
 
 
-@pytest.mark.parametrize("statement", [statements.CHECK_IN, statements.FIRST_SCRIPT, statements.NEXT_SCRIPT])
+@pytest.mark.parametrize(
+    "statement",
+    [
+        statements.CHECK_IN,
+        statements.FIRST_SCRIPT,
+        statements.NEXT_SCRIPT,
+        statements.FIRST_OF_PI,
+        statements.NEXT_OF_PI,
+    ],
+)
 def test_a_statement_is_short_enough_for_psycopg_to_remember_its_analysis(statement: str) -> None:
     assert len(statement) <= MAX_CACHED_STATEMENT_LENGTH
     assert "\n" not in statement

@@ -15,7 +15,7 @@ from bootflow.models import BootEvent
 from bootflow.wsgi import application
 from devices.models import Device
 
-SCRIPTS = [path for path in ANSWERS if path.startswith("/boot/")]
+SCRIPTS = [path for path in ANSWERS if path.startswith("/boot/") and path != "/boot/pi"]
 CHECK_IN = "/api/v1/boot/check-in"
 NAMES = [
     "mac",
