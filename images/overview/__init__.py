@@ -1,5 +1,6 @@
 """What pages read of images and disks; each function is a fixed number of queries, whatever the rows."""
 
+from images.overview.boot_files import Partition, partitions_of
 from images.overview.contents import Contents, contents_of
 from images.overview.disks import Disk, disk_of, disks_of
 from images.overview.jobs import ended_jobs, jobs_of, unfinished_jobs
@@ -18,6 +19,7 @@ __all__ = [
     "Contents",
     "Disk",
     "Head",
+    "Partition",
     "StorageTotals",
     "VersionRow",
     "contents_of",
@@ -30,6 +32,7 @@ __all__ = [
     "open_sessions_of",
     "open_sessions_of_disk",
     "overlay_images",
+    "partitions_of",
     "past_sessions_of",
     "search_images",
     "storage_totals",

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.safestring import SafeString
 
+from devices.models import DeviceType
 from images.forms import ImageForm
 from images.models import ChannelName, Image, ImageState
 from images.overview import (
@@ -16,6 +17,7 @@ from images.overview import (
     head_of,
     jobs_of,
     open_sessions_of,
+    partitions_of,
     past_sessions_of,
     search_images,
     versions_of,
@@ -91,6 +93,7 @@ def _fragment(request: HttpRequest, image: Image) -> SafeString:
         "sessions": open_sessions_of(image), "past": past_sessions_of(image),
         "may_write": may_write(request.user), "jobs": jobs, "contents": contents_of(image),
         "grows_later": _grows_later(image, disks),
+        "partitions": partitions_of(image) if image.device_type == DeviceType.RASPI else [],
     }  # fmt: skip
     return live_fragment(request, "images/live.html", context, url=f"/images/{image.id}/live/", busy=busy)
 
