@@ -17,6 +17,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Schema, Status
 
+from bootflow.raspberry_pi.waiting.outlook import waiting_warning
 from images.models import StorageNode
 from images.space import short_nodes, shortage
 from netboot_site.models import Heartbeat
@@ -148,11 +149,14 @@ CHECKS: dict[str, Callable[[], Checked]] = {
 def find_warnings() -> list[str]:
     """What works still, but not for long; nothing while the database is away, which the checks tell."""
     try:
-        return [shortage(node) for node in short_nodes()]
+        found = [shortage(node) for node in short_nodes()]
     except DatabaseError:
         return []
     finally:
         connection.close()
+    # Only a host that serves Raspberry Pis misses what they boot.
+    missing = waiting_warning() if _expected("dnsmasq") else ""
+    return [*found, missing] if missing else found
 
 
 def observe() -> tuple[Checked, list[str]]:

@@ -106,6 +106,18 @@ def test_a_node_that_is_short_of_room_is_a_warning_and_healthy() -> None:
     assert warning.startswith("The storage node local is short of room: 0.50 GiB are left"), warning
 
 
+def test_missing_packages_for_raspberry_pis_are_a_warning_where_machines_are_booted(
+    settings: Any, tmp_path: Path
+) -> None:
+    settings.PI_PACKAGES_PATH = tmp_path / "arm64"
+    assert ask()[1]["warnings"] == [], "this host boots no machine"
+    settings.EXPECTED_SERVICES = [*settings.EXPECTED_SERVICES, "dnsmasq"]
+    (warning,) = ask()[1]["warnings"]
+    assert "raspi-firmware" in warning
+    assert "make setup" in warning
+    assert str(tmp_path) not in warning
+
+
 def test_redis_down_is_told_in_time(settings: Any) -> None:
     settings.REDIS_URL = "unix:///nowhere/redis.sock?db=0"
     status, body = ask()

@@ -23,9 +23,10 @@ enable_uart=1
 initramfs initramfs8 followkernel
 """
 # What the guest says goes to every console as a message of the kernel: the port that a Pi 3's Bluetooth owns
-# is a console and no terminal. The kernel's own messages and the time before each line are left out.
+# (ttyAMA0, with Debian's device trees) is a console and no terminal. The pins have ttyS1. The kernel's own
+# messages and the time before each line are left out.
 _CMDLINE = (
-    "console=ttyS1,115200 console=tty1 quiet loglevel=3 printk.time=0 printk.devkmsg=on net.ifnames=0"
+    "console=ttyAMA0,115200 console=ttyS1,115200 console=tty1 quiet loglevel=3 printk.time=0 printk.devkmsg=on net.ifnames=0"
     " panic=10 netboot.url={url}"
 )
 _KEY_LENGTH = 24

@@ -70,10 +70,11 @@ def test_the_kernel_is_debians_and_comes_compressed(made: Path) -> None:
     assert gzip.decompress(data) == kernel_files()[f"boot/vmlinuz-{RELEASE}"]
 
 
-def test_the_command_line_is_one_line_with_our_address_and_both_consoles(made: Path) -> None:
+def test_the_command_line_is_one_line_with_our_address_and_every_console(made: Path) -> None:
     (line,) = (made / "cmdline.txt").read_text().splitlines()
     assert f"netboot.url={URL}" in line.split()
     assert [word for word in line.split() if word.startswith("console=")] == [
+        "console=ttyAMA0,115200",
         "console=ttyS1,115200",
         "console=tty1",
     ]
