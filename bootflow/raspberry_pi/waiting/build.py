@@ -26,8 +26,8 @@ initramfs initramfs8 followkernel
 # (ttyAMA0, with Debian's device trees) is a console and no terminal. The pins have ttyS1. The kernel's own
 # messages and the time before each line are left out.
 _CMDLINE = (
-    "console=ttyAMA0,115200 console=ttyS1,115200 console=tty1 quiet loglevel=3 printk.time=0 printk.devkmsg=on net.ifnames=0"
-    " panic=10 netboot.url={url}"
+    "console=ttyAMA0,115200 console=ttyS1,115200 console=tty1 quiet loglevel=3 printk.time=0"
+    " printk.devkmsg=on net.ifnames=0 panic=10 netboot.url={url}"
 )
 _KEY_LENGTH = 24
 
