@@ -8,7 +8,8 @@ The facts are what `BootFiles.facts` keeps:
                     "iscsi": "added" | "open-iscsi" | "dracut" | "missing"}],
      "root": "PARTUUID=6c586e13-02", "warnings": ["a sentence", ...]}
 
-`iscsi` is "missing" where the initramfs could not be helped; a warning then says why.
+`iscsi` is "missing" where the initramfs could not be helped; a warning then says why. Those of kernels of 32
+bits are left as they are, and are not among them.
 """
 
 from __future__ import annotations
@@ -18,9 +19,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from images.contents import inspect
+from images.raspberry_pi import boot_partition, helping, kernels, settings_files
 from images.raspberry_pi.initiator import Initiator
+from images.raspberry_pi.unpacking import UnpackingError
 
 Report = Callable[[int, int], None]  # bytes done, bytes in all; it may raise to end the work
+_MOST_WARNINGS = 20
 
 
 class KernelFacts(TypedDict):
@@ -65,4 +70,48 @@ def read_boot_files(disk: Path, work: Path, initiator: Initiator | None, report:
     Raises ValidationError, in a sentence for the person, if the partition cannot be read at all; what only
     keeps it from booting is in the facts' warnings. `disk` may hold anything.
     """
-    return None
+    partitions = inspect(disk)["partitions"]
+    with disk.open("rb") as opened:
+        fat = boot_partition.find(opened, partitions)
+        if fat is None:
+            return None
+        folder = work / "files"
+        folder.mkdir()
+        found = boot_partition.copy_out(fat, folder, report)
+    told = settings_files.read(found.files, found.warnings)
+    named = kernels.named_in(told.config)
+    known = _kernels(found, named, work)
+    total = sum(path.stat().st_size for path in found.files.values())
+    report(total, total)
+    helper = helping.Helper(disk, partitions, told.root, initiator, work, lambda: report(total, total))
+    helped = helper.help_all(found, known, named)
+    facts: BootFacts = {
+        "cmdline": told.cmdline,
+        "config": told.config,
+        "kernels": [{"file": one.file, "release": one.release, "bits": one.bits} for one in known],
+        "initramfs": [{"file": one.file, "release": one.release, "iscsi": one.iscsi} for one in helped],
+        "root": told.root,
+        "warnings": list(dict.fromkeys(found.warnings))[:_MOST_WARNINGS],
+    }
+    return BootBundle(found.files, facts)
+
+
+def _kernels(found: boot_partition.BootPartition, named: kernels.Named, work: Path) -> list[kernels.Kernel]:
+    """The kernels that are there; what is wrong with them is said."""
+    known: list[kernels.Kernel] = []
+    for file in kernels.kernel_files(found.files, named):
+        try:
+            kernel = kernels.look_into(file, found.files[file], work)
+        except UnpackingError as error:
+            found.warnings.append(f"The kernel {file} cannot be read: {error}.")
+            continue
+        if kernel is not None:
+            known.append(kernel)
+    if not known:
+        found.warnings.append("The boot partition has no kernel, so nothing can start from it.")
+    elif all(kernel.bits != 64 for kernel in known):
+        found.warnings.append(
+            "All of its kernels are made for 32 bits, with which a disk cannot be reached over iSCSI."
+            " Use a 64-bit Raspberry Pi OS."
+        )
+    return known

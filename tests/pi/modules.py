@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import lzma
 import shutil
 import subprocess
@@ -53,8 +52,6 @@ def _pack(path: Path, target: Path, packing: str) -> None:
     data = path.read_bytes()
     if packing == "xz":
         data = lzma.compress(data, check=lzma.CHECK_CRC32, preset=1)
-    elif packing == "gz":
-        data = gzip.compress(data, 1, mtime=0)
     elif packing == "zst":
         argv = ["zstd", "-q", "-1", "-c", str(path)]
         data = subprocess.run(argv, check=True, timeout=60, capture_output=True).stdout

@@ -46,7 +46,7 @@ class PiImageOptions:
     is_usr_merged: bool = True  # bin, lib and sbin of the initramfs are links into usr
     shell: str = "busybox"  # of the initramfs; klibc's where busybox is not installed
     iscsi: str = ""  # the initramfs's own: "" or "open-iscsi" or "dracut"
-    module_packing: str = "xz"  # of the root's kernel modules: xz, gz, zst or "" for none
+    module_packing: str = "xz"  # of the root's kernel modules: xz, zst or "" for none
     kernel_release: str = ""  # another release than that of the root's modules, as long as theirs
     second_kernel: bool = False  # kernel_2712.img and initramfs_2712 with modules of their own
     old_kernels: bool = False  # 32-bit kernel7.img and kernel7l.img with their initramfs
