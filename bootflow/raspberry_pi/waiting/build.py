@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
+import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,6 +32,9 @@ _CMDLINE = (
     " printk.devkmsg=on net.ifnames=0 panic=10 netboot.url={url}"
 )
 _KEY_LENGTH = 24
+RETRY_SECONDS = 120.0  # to build costs half a minute of a processor, and what is wrong seldom mends itself
+_BUILD_SECONDS_MAX = 3600.0
+_failed: dict[Path, tuple[float, str]] = {}  # when, and why
 
 
 def waiting_key(packages: Path, url: str) -> str:
@@ -47,21 +52,46 @@ def ensure_waiting_system(place: Path, packages: Path, url: str) -> Path:
     """
     made = place / waiting_key(packages, url)
     if made.is_dir():
+        _remove_others(place, made)
         return made
     if missing := pi_packages.missing_from(packages):
         raise UnavailableError(missing_packages(missing))
+    failed_at, why = _failed.get(made, (0.0, ""))
+    if why and time.monotonic() - failed_at < RETRY_SECONDS:
+        raise UnavailableError(why)
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place, prefix=".") as name:
+        _build_in(made, packages, url)
+    except UnavailableError as error:
+        _failed[made] = time.monotonic(), str(error)
+        raise
+    logger.info("The waiting system for Raspberry Pis has been built: %s", made.name)
+    return made
+
+
+def _build_in(made: Path, packages: Path, url: str) -> None:
+    try:
+        made.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=made.parent, prefix=".") as name:
             _build(Path(name), packages, url)
             (Path(name) / "made").rename(made)
     except OSError as error:
+        if made.is_dir():  # another process was faster
+            return
         why = error.strerror or "an input/output error"
         raise UnavailableError(
             f"The waiting system for Raspberry Pis could not be written: {why}."
         ) from error
-    logger.info("The waiting system for Raspberry Pis has been built: %s", made.name)
-    return made
+
+
+def _remove_others(place: Path, made: Path) -> None:
+    """Those of another address or of older packages, and what was left by a build that was killed.
+
+    What leads to a system follows in the round that built it; so the next round may take the old one away.
+    """
+    for path in place.iterdir():
+        under_way = path.name.startswith(".") and time.time() - path.stat().st_mtime < _BUILD_SECONDS_MAX
+        if path != made and not under_way:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def missing_packages(names: Iterable[str]) -> str:

@@ -33,6 +33,7 @@ start_networks() {
         name=${path##*/}
         [ -e "$path/device" ] && [ ! -e "$path/wireless" ] && [ ! -e "/run/started.$name" ] || continue
         touch "/run/started.$name"
+        started=yes
         ip link set "$name" up
         udhcpc -f -i "$name" -s /udhcpc.sh -t 5 -T 2 -A 3 >/dev/null 2>&1 &
     done
@@ -91,7 +92,10 @@ retry=0
 while :; do
     start_networks
     seconds=3
-    if ! find_network; then
+    if [ -z "$started" ]; then
+        show "$title
+No wired network card has been found. Looking again."
+    elif ! find_network; then
         show "$title
 No DHCP server has answered yet. Asking again."
     elif ask; then
