@@ -122,10 +122,22 @@ def test_on_ubuntu_the_person_is_told_what_cannot_be_had_and_what_to_do(tmp_path
     lines = "deb http://archive.ubuntu.com/ubuntu noble main universe\n"
     etc = etc_with(tmp_path / "etc", lines=lines, release=release)
     with pytest.raises(
-        UnavailableError, match=r"Ubuntu 24.04 LTS has no package source of Debian.*var/arm64"
+        UnavailableError, match=r"Ubuntu 24.04 LTS has no package source of Debian.*keyring.*var/arm64"
     ):
         write_configuration(tmp_path, "arm64", etc)
     assert [path.name for path in tmp_path.iterdir()] == ["etc"], "nothing is left behind"
+
+
+def test_on_ubuntu_with_debians_keys_debian_12_is_asked(tmp_path: Path) -> None:
+    etc = etc_with(tmp_path / "etc", release="ID=ubuntu\nVERSION_ID=11\n")
+    keys = tmp_path / "usr/share/keyrings/debian-archive-keyring.gpg"
+    keys.parent.mkdir(parents=True)
+    keys.touch()
+    write_configuration(tmp_path / "private", "arm64", etc)
+    text = (tmp_path / "private/sources/copied.sources").read_text()
+    assert "Suites: bookworm bookworm-updates\n" in text
+    assert "Components: main non-free-firmware\n" in text
+    assert f"Signed-By: /{keys.relative_to(tmp_path)}\n" in text
 
 
 def test_apt_takes_the_configuration_and_keeps_to_its_own_folders(tmp_path: Path) -> None:
