@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from netboot_site.demo.modules import in_load_order
+from netboot_site.modules import in_load_order
 
 _FOLDERS = [
     "drivers/net/usb", "drivers/net/phy", "drivers/net/mdio", "drivers/usb/dwc2", "drivers/usb/host",
