@@ -27,6 +27,7 @@ from bootflow.facts import device_type_of, facts_of, firmware_of, parse_query, r
 from bootflow.identity import owns_address
 from bootflow.ipxe import Server
 from bootflow.raspberry_pi import asking as pi
+from bootflow.recorder.telling import ROOT_MOUNTED
 from bootflow.trouble import explain
 from netboot_site.errors import ValidationError
 from netboot_site.formats import parse_mac
@@ -113,12 +114,14 @@ def answer_report(query: str, address: str) -> Answer:
 
 
 def answer_online(query: str, address: str) -> Answer:
-    """GET /boot/online: the operating system says that it is up."""
+    """GET /boot/online: the operating system says that it is up, or its initramfs that its root is there."""
     try:
-        mac = parse_mac(parse_query(query).get("mac", ""))
+        fields = parse_query(query)
+        mac = parse_mac(fields.get("mac", ""))
     except ValidationError as error:
         return Answer(ipxe.local_script(str(error)))
-    _twice(lambda: note(mac=mac, stage="os", kind="online", facts={"address": address}))
+    at = {"at": ROOT_MOUNTED} if fields.get("at") == ROOT_MOUNTED else {}
+    _twice(lambda: note(mac=mac, stage="os", kind="online", facts={"address": address, **at}))
     return Answer(ipxe.local_script("Noted: the operating system is up."))
 
 

@@ -54,6 +54,7 @@ class Recorder:
             row = LogPosition.objects.select_for_update().filter(source="sessions").first()
             since = moment(row.offset / 1000) if row else now
             sessions.write_sessions(since - sessions.LOOK_BACK)
+            sessions.settle()
             _save("sessions", Position(0, int(now.timestamp() * 1000)))
 
     def _follow(self, source: str, path: Path, read: Reader) -> bool:

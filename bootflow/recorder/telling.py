@@ -20,9 +20,13 @@ from bootflow.decision import (
     decide,
 )
 
+ROOT_MOUNTED = "root"  # what an initramfs of ours says `at` with, in /boot/online
+
 
 def tell(mac: str, kind: str, facts: Mapping[str, Any]) -> str:
     """What happened; for a check-in also what the machine was told, computed again from what decided it."""
+    if kind == "online" and facts.get("at") == ROOT_MOUNTED:
+        return "Its root file system is mounted from its disk; the operating system takes over."
     if kind == "online":
         return "The operating system says that it is up."
     if "plan" not in facts:

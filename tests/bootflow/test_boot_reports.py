@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from bootflow.models import Boot, BootEvent
+from bootflow.recorder.telling import tell
 from bootflow.trouble import explain
 from devices.models import Device
 from tests.bootflow.conftest import MAC
@@ -74,3 +75,21 @@ def test_a_report_that_is_not_understood_goes_on_asking(
 )
 def test_an_error_number_is_told_in_words(error: str, said: str) -> None:
     assert explain("sanboot-failed", error) == said
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [
+        ("", "The operating system says that it is up."),
+        ("&at=root", "Its root file system is mounted from its disk; the operating system takes over."),
+        ("&at=roots", "The operating system says that it is up."),
+    ],
+)
+def test_who_says_that_it_is_up_is_told_apart(
+    fetch: Callable[..., str], booting: Boot, query: str, told: str
+) -> None:
+    fetch(f"/boot/online?mac={MAC}{query}")
+    event = BootEvent.objects.get(kind="online")
+    assert tell(MAC, event.kind, event.facts) == told
+    booting.refresh_from_db()
+    assert booting.stage == "os"

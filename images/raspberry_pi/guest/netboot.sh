@@ -268,8 +268,20 @@ mount_top()
 	netboot_wait_for_root
 }
 
+# A login alone does not tell the server that the disk held a system.
+netboot_report()
+{
+	[ -n "${netboot_url}" ] || return 0
+	for netboot_try in 1 2 3; do
+		${netboot_box} timeout 5 ${netboot_box} wget -q -O /dev/null \
+			"${netboot_url}online?mac=${netboot_mac}&at=root" 2>/dev/null && return 0
+	done
+	return 0
+}
+
 mountroot()
 {
 	local_mount_root
 	netboot_correct_fstab
+	netboot_report
 }

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from bootflow.models import Boot, BootEvent
 from bootflow.recorder import sweep
-from bootflow.recorder.sessions import mac_of, write_sessions
+from bootflow.recorder.sessions import SETTLES_AFTER, mac_of, settle, write_sessions
 from tests.bootflow.recorder.test_sweep import NAME, boot, event, login
 
 pytestmark = pytest.mark.django_db
@@ -141,3 +141,83 @@ def test_a_disk_whose_image_is_gone_is_named_by_its_target() -> None:
     session.save()
     look()
     assert told(one) == [("iscsi", "login", "The loader logged in to its disk iqn.x:debian.")]
+
+
+def pi_booting(seconds_ago: float = 60, system: str = "") -> Boot:
+    one = boot(seconds_ago)
+    event(one, "discover", client="rpi")
+    event(one, "file", "tftp", 1, file="9ffefdef/kernel8.img", role="kernel")
+    if system:
+        event(one, "script", "script", 2, system=system)
+    return one
+
+
+def ending(one: Boot) -> tuple[str, str]:
+    """How a boot stands after the next round."""
+    settle()
+    sweep.judge_open_boots()
+    one.refresh_from_db()
+    return one.stage, one.outcome
+
+
+def test_a_pis_initramfs_logs_in_and_its_system_goes_on_with_that_session() -> None:
+    one = pi_booting()
+    login(SETTLES_AFTER.total_seconds() - 10)
+    look()
+    assert told(one)[-1] == ("iscsi", "login", "The initramfs logged in to its disk debian.")
+    assert ending(one) == ("iscsi", "")
+
+
+def test_a_pi_whose_session_lives_on_is_taken_to_run_its_system() -> None:
+    one = pi_booting()
+    login(SETTLES_AFTER.total_seconds() + 1)
+    look()
+    assert ending(one) == ("os", "ok")
+    assert told(one)[-1] == (
+        "os", "settled", "Its disk debian has stayed in use for 30 s: its operating system is taken to run.",
+    )  # fmt: skip
+
+
+def test_a_pi_whose_session_has_ended_does_not_run_its_system() -> None:
+    one = pi_booting(300)
+    login(250, ended_at=ended(200))
+    look()
+    assert ending(one) == ("iscsi", "failed")
+    assert one.reason.startswith("its initramfs logged in to its disk and the session ended before")
+
+
+def test_an_initramfs_of_ours_says_itself_when_it_has_its_root() -> None:
+    one = pi_booting(300, "initramfs")
+    login(250)
+    look()
+    assert ending(one) == ("iscsi", "failed")
+    assert "no operating system was seen within 180 s" in one.reason
+    event(one, "online", "os", 290, at="root")
+    assert ending(one) == ("os", "ok")
+
+
+def test_a_login_that_is_seen_after_the_pi_said_that_its_root_is_there_is_told_in_its_place() -> None:
+    one = pi_booting(60, "initramfs")
+    event(one, "online", "os", 50, at="root")
+    assert ending(one) == ("os", "ok")
+    login(20)
+    look()
+    look()
+    assert list(one.events.values_list("stage", "kind"))[-2:] == [("iscsi", "login"), ("os", "online")]
+    assert ending(one) == ("os", "ok")
+
+
+def test_a_pi_whose_system_logs_in_anew_has_been_taken_over() -> None:
+    one = pi_booting(60, "initramfs")
+    login(40, "1", ended_at=ended(21))
+    login(20, "2")
+    look()
+    assert ending(one) == ("os", "ok")
+    assert told(one)[-1] == SYSTEM
+
+
+def test_a_pcs_loader_that_stays_logged_in_is_no_operating_system() -> None:
+    one = booting(300)
+    login(250)
+    look()
+    assert ending(one) == ("iscsi", "failed")
