@@ -105,6 +105,11 @@ def render(now: Situation, decision: BootDecision, system: System) -> str:
             return answer("wait", ASK_AGAIN_SECONDS, _why_not(now, decision))
 
 
+def restarts(now: Situation, decision: BootDecision) -> bool:
+    """Whether the waiting system is told to restart."""
+    return render(now, decision, System.WAITING).startswith("action restart")
+
+
 def answer(action: str, seconds: int, *texts: str) -> str:
     """The answer's text: printable ASCII, no line wider than a console."""
     wrapped = [line for text in texts for line in textwrap.wrap(escape(text), WIDTH - len("say "))]

@@ -21,6 +21,7 @@ from bootflow.decision import (
 )
 from bootflow.models import Outcome, Stage
 from bootflow.raspberry_pi.asked import Role, role_of
+from bootflow.raspberry_pi.asking import System, restarts
 from bootflow.raspberry_pi.paths import asked_path
 from bootflow.recorder.story import (
     LOGIN_WITHIN,
@@ -35,7 +36,6 @@ from bootflow.recorder.story import (
 )
 
 KERNEL_SPEAKS_WITHIN = timedelta(seconds=120)  # a Pi 3 under emulation needs 70
-WAITING_SYSTEM = "waiting"  # what a check-in's `system` is
 RESTARTED = "The waiting system was told to restart: the next boot is from its own disk."
 _FAILED_KINDS = ("file-missing", "file-refused")
 
@@ -93,14 +93,16 @@ def _silent(story: Story, kernel: Seen) -> str:
 
 
 def _judge_script(story: Story) -> Verdict:
-    asked, decision = story.last("script", "check-in"), story.decision()
-    if asked is not None and asked.facts.get("system") == WAITING_SYSTEM and _restarts(decision):
+    asked, situation = story.last("script", "check-in"), story.situation()
+    decision = story.decision()
+    if asked is None or situation is None or decision is None or asked.facts.get("system") != System.WAITING:
+        return _told(story, decision)
+    if restarts(situation, decision):
         return Verdict(story.stage, Outcome.OK, RESTARTED, asked.at)
+    if isinstance(decision, BootImage):
+        why = "Waits for its boot files, which are being made ready or lack something."
+        return waiting(story, why, "for its boot files")
     return _told(story, decision)
-
-
-def _restarts(decision: BootDecision | None) -> bool:
-    return isinstance(decision, BootImage | Wait | ProveIdentity)
 
 
 def _told(story: Story, decision: BootDecision | None) -> Verdict:

@@ -27,7 +27,7 @@ _SEEN_STEP = timedelta(seconds=5)  # a device's last sighting is not written mor
 def devices_of(pis: Sequence[Booting]) -> dict[str, Device]:
     """The devices that these boots are of, by MAC address, with what they boot."""
     rows = Device.objects.filter(mac__in=[boot.mac for boot, _ in pis])
-    return {device.mac: device for device in rows.select_related("export", "boot_plan")}
+    return {device.mac: device for device in rows.select_related("export__layer__base_version", "boot_plan")}
 
 
 def learn(pis: Sequence[Booting], devices: dict[str, Device]) -> None:

@@ -63,12 +63,17 @@ class Story:
         """The furthest stage that was reached."""
         return max((event.stage for event in self.events), key=lambda stage: STAGE_ORDER[stage])
 
-    def decision(self) -> BootDecision | None:
-        """What the machine was last told, computed again from what decided it."""
+    def situation(self) -> Situation | None:
+        """What decided what the machine was last told."""
         asked = self.last("script", "check-in")
         if asked is None or "plan" not in asked.facts:
             return None
-        return decide(Situation.from_facts(self.mac, asked.facts["plan"]))
+        return Situation.from_facts(self.mac, asked.facts["plan"])
+
+    def decision(self) -> BootDecision | None:
+        """What the machine was last told, computed again from what decided it."""
+        situation = self.situation()
+        return decide(situation) if situation else None
 
 
 def is_pi(events: Iterable[Seen]) -> bool:

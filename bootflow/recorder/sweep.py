@@ -12,6 +12,7 @@ from django.utils import timezone
 from bootflow.models import Boot, BootEvent, BootOnce, BootPlan, Outcome, Stage
 from bootflow.recorder.judge import judge
 from bootflow.recorder.ledger import DETAIL_LENGTH, seen_of
+from bootflow.recorder.pi_changes import end_bootloader_updates, refresh_overlays
 from bootflow.recorder.pis import devices_of, learn, sources_of
 from bootflow.recorder.story import Verdict, is_pi
 from bootflow.recorder.telling import tell
@@ -38,6 +39,8 @@ def judge_open_boots() -> None:
         if events[boot.pk]:
             _judge_one(boot, events[boot.pk], timezone.now(), sources.get(boot.mac, ""))
     learn(pis, devices)
+    refresh_overlays(pis, devices)
+    end_bootloader_updates(pis)
 
 
 def _judge_one(boot: Boot, events: list[BootEvent], now: datetime, source: str) -> None:

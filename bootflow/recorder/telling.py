@@ -19,6 +19,7 @@ from bootflow.decision import (
     Wait,
     decide,
 )
+from bootflow.raspberry_pi.asking import System, render
 
 ROOT_MOUNTED = "root"  # what an initramfs of ours says `at` with, in /boot/online
 
@@ -31,7 +32,20 @@ def tell(mac: str, kind: str, facts: Mapping[str, Any]) -> str:
         return "The operating system says that it is up."
     if "plan" not in facts:
         return "Asked what to boot." if kind in ("script", "check-in") else kind
-    return f"Asked what to boot, and was told {_told(decide(Situation.from_facts(mac, facts['plan'])))}."
+    situation = Situation.from_facts(mac, facts["plan"])
+    decision = decide(situation)
+    if facts.get("system") in list(System):
+        return _tell_pi(render(situation, decision, System(facts["system"])), facts["system"])
+    return f"Asked what to boot, and was told {_told(decision)}."
+
+
+def _tell_pi(answer: str, system: str) -> str:
+    """From the answer itself: its action, and what it lets the Pi's screen say."""
+    action, _, *said = answer.splitlines()
+    words = " ".join(line.removeprefix("say ") for line in said)
+    who = "The waiting system" if system == System.WAITING else "The initramfs"
+    told = action.removeprefix("action ")
+    return f"{who} asked what to boot, and was told to {told}{f': {words}' if words else '.'}"
 
 
 def _told(decision: BootDecision) -> str:

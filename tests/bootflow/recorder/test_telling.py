@@ -39,3 +39,19 @@ def test_an_event_without_its_plan_says_that_the_machine_asked() -> None:
 
 def test_a_system_that_is_up_says_so() -> None:
     assert tell(MAC, "online", {}) == "The operating system says that it is up."
+
+
+@pytest.mark.parametrize(
+    ("system", "plan", "words"),
+    [
+        ("waiting", {"state": "discovered"}, "The waiting system asked what to boot, and was told to wait: "),
+        ("waiting", {**ENROLLED, "disk": DISK, "tree": {"state": "ready", "why": "", "missing": []}},
+         "and was told to restart: Restarting into its disk debian."),
+        ("initramfs", {**ENROLLED, "disk": DISK},
+         "The initramfs asked what to boot, and was told to boot: Booting pc from its disk debian."),
+    ],
+)  # fmt: skip
+def test_what_a_raspberry_pi_was_told_is_what_its_screen_shows(
+    system: str, plan: dict[str, Any], words: str
+) -> None:
+    assert words in tell(MAC, "script", {"plan": plan, "system": system})
