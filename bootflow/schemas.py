@@ -9,6 +9,7 @@ from ninja import Schema
 from pydantic import AfterValidator, Field
 
 from bootflow.models import Boot, BootEvent, BootPlan, Installer, KernelSet
+from bootflow.raspberry_pi.advice import advice_of
 from bootflow.recorder.story import Seen
 from bootflow.recorder.telling import tell
 from bootflow.recorder.timing import own_seconds
@@ -57,6 +58,13 @@ class DevicePatch(Schema):
     channel: ChannelOf = ""
 
 
+class AdviceOut(Schema):
+    """What is known to go wrong with a Raspberry Pi's bootloader, and the remedy."""
+
+    title: str
+    text: str
+
+
 class DeviceOut(Schema):
     """A device with what it boots."""
 
@@ -79,6 +87,7 @@ class DeviceOut(Schema):
     last_seen_at: datetime | None
     created_at: datetime
     updated_at: datetime
+    advice: list[AdviceOut]
 
 
 class BootOnceIn(Schema):
@@ -225,6 +234,7 @@ def device_out(device: Device, default_kernel_set: str) -> DeviceOut:
         last_seen_at=device.last_seen_at,
         created_at=device.created_at,
         updated_at=device.updated_at,
+        advice=[AdviceOut(title=one.title, text=one.text) for one in advice_of(device)],
     )
 
 

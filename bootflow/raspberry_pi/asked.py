@@ -38,6 +38,7 @@ _FIRMWARE = re.compile(
     r"^(bootcode[a-z0-9]*\.bin|start[a-z0-9_]*\.elf|fixup[a-z0-9_]*\.dat|config\.txt|cmdline\.txt|RPI_EFI\.fd"
     r"|overlays/.*|[\w.-]+\.dtbo?|boot\.img)$"
 )
+_ELSEWHERE = re.compile(r"^.{1,32}/start[a-z0-9_]*\.elf$")  # TFTP_PREFIX_STR: a folder of somebody's choice
 _KERNEL = re.compile(r"^(kernel[\w.-]*\.img|(vmlinu[xz]|[Zz]?Image|linux|u-boot)[\w.-]*)$")
 _INITRAMFS = re.compile(r"^(initramfs|initrd)[\w.+-]*$|^[\w.+-]+\.(cpio|initrd)(\.\w+)?$")
 _KERNELS = ("kernel_2712.img", "kernel8.img", "kernel7l.img", "kernel7.img", "kernel.img")
@@ -63,7 +64,7 @@ def role_of(path: str) -> Role | None:
         return Role.KERNEL
     if _INITRAMFS.match(name):
         return Role.INITRAMFS
-    return Role.FIRMWARE if asked.prefix else None
+    return Role.FIRMWARE if asked.prefix or _ELSEWHERE.match(asked.name) else None
 
 
 def why_expected(path: str, exists: Exists) -> str:

@@ -6,10 +6,12 @@ is on the wire can say anything, so what is learnt is weighed against what is kn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from bootflow.raspberry_pi.advice import OLD_LIMIT, SLOW_SECONDS
 from bootflow.raspberry_pi.boards import board_of
 from bootflow.raspberry_pi.machine_id import OLD_EEPROM, ROM, ROM_PLUS
 from bootflow.raspberry_pi.paths import asked_path, fits_mac
@@ -38,6 +40,7 @@ _FAMILIES = (
     ("Raspberry Pi 3", ("bootcode.bin", "bootsig.bin", "start.elf", "recovery.elf")),
 )
 _FAMILY_OF_CHIP = {"bcm2712": "Raspberry Pi 5", "bcm2711": "Raspberry Pi 4", "bcm2710": "Raspberry Pi 3"}
+_FIRST = re.compile(r"^(?:[^/]+/)*(?:start[a-z0-9_]*\.elf|config\.txt)$")
 SERIAL_DIGITS = 8  # of the serial, which may have 16: what firmware shows of it
 
 
@@ -68,12 +71,43 @@ def told_by(events: Iterable[Mapping[str, Any]], mac: str) -> Told:
     serials = list(dict.fromkeys(_serials(rows)))
     own = [serial for serial in serials if fits_mac(serial, mac) is not False]
     others = [serial for serial in serials if serial not in own[:1]]
-    facts = {**_model(revision, bootloader, names), "bootloader": bootloader}
+    facts = {**_model(revision, bootloader, names), "bootloader": bootloader, "asks": _asks(rows)}
     return Told(
         serial=own[0] if own else "",
         other_serial=others[0] if others else "",
         facts={name: value for name, value in facts.items() if value},
     )
+
+
+def _asks(rows: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """How it asks for its files, as far as there is advice about it (advice.py)."""
+    files = [row for row in rows if row.get("file") and "role" in row]
+    large = [row for row in files if int(row.get("bytes") or 0) > OLD_LIMIT]
+    largest: Mapping[str, Any] = max(large, key=lambda row: int(row["bytes"]), default={})
+    came = {row["file"] for row in files if row.get("kind") == "file"}
+    cut = [row for row in files if row.get("kind") == "file-failed" and row["file"] not in came]
+    slow = [row for row in files if float(row.get("seconds") or 0) > SLOW_SECONDS]
+    told = {
+        **_folder(files),
+        "largest": _name(largest),
+        "largest_bytes": largest.get("bytes"),
+        "slow": _name((cut or slow or [{}])[-1]),
+    }
+    return {name: value for name, value in told.items() if value}
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    return asked_path(str(row.get("file") or "")).name
+
+
+def _folder(files: list[Mapping[str, Any]]) -> dict[str, str]:
+    """What stands before the names of the firmware that it looks for first."""
+    paths = [str(row["file"]) for row in files]
+    first = [path for path in paths if _FIRST.match(asked_path(path).name)]
+    if any(asked_path(path).prefix for path in paths) or not first:
+        return {}
+    folder, slash, _ = first[0].rpartition("/")
+    return {"folder": "other", "folder_name": folder} if slash else {"folder": "none"}
 
 
 def _serials(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
@@ -134,5 +168,5 @@ def _weigh_serial(told: Told, serial: str, is_enrolled: bool, is_taken: bool) ->
 
 
 def _may_change(name: str, facts: Mapping[str, Any]) -> bool:
-    """A bootloader is updated now and then; a board stays what it is, and is only told more exactly."""
-    return name == "bootloader" or not facts.get(name) or not facts.get("board_revision")
+    """A bootloader is changed now and then; a board stays what it is, and is only told more exactly."""
+    return name in ("bootloader", "asks") or not facts.get(name) or not facts.get("board_revision")

@@ -35,7 +35,7 @@ def learn(pis: Sequence[Booting], devices: dict[str, Device]) -> None:
     for boot, events in pis:
         if not _is_surely_one(boot, events):
             continue
-        told = told_by([event.facts for event in events], boot.mac)
+        told = told_by([{**event.facts, "kind": event.kind} for event in events], boot.mac)
         device = devices.get(boot.mac) or _discover(boot)
         if device is not None and _is_news(boot, device, told):
             _write(boot, told)
