@@ -32,9 +32,7 @@ _CMDLINE = (
     " printk.devkmsg=on net.ifnames=0 panic=10 netboot.url={url}"
 )
 _KEY_LENGTH = 24
-RETRY_SECONDS = 120.0  # to build costs half a minute of a processor, and what is wrong seldom mends itself
-_BUILD_SECONDS_MAX = 3600.0
-_failed: dict[Path, tuple[float, str]] = {}  # when, and why
+_GRACE_SECONDS = 600.0  # a Pi may be fetching the old one, or a build be under way
 
 
 def waiting_key(packages: Path, url: str) -> str:
@@ -52,18 +50,10 @@ def ensure_waiting_system(place: Path, packages: Path, url: str) -> Path:
     """
     made = place / waiting_key(packages, url)
     if made.is_dir():
-        _remove_others(place, made)
         return made
     if missing := pi_packages.missing_from(packages):
         raise UnavailableError(missing_packages(missing))
-    failed_at, why = _failed.get(made, (0.0, ""))
-    if why and time.monotonic() - failed_at < RETRY_SECONDS:
-        raise UnavailableError(why)
-    try:
-        _build_in(made, packages, url)
-    except UnavailableError as error:
-        _failed[made] = time.monotonic(), str(error)
-        raise
+    _build_in(made, packages, url)
     logger.info("The waiting system for Raspberry Pis has been built: %s", made.name)
     return made
 
@@ -83,14 +73,11 @@ def _build_in(made: Path, packages: Path, url: str) -> None:
         ) from error
 
 
-def _remove_others(place: Path, made: Path) -> None:
-    """Those of another address or of older packages, and what was left by a build that was killed.
-
-    What leads to a system follows in the round that built it; so the next round may take the old one away.
-    """
-    for path in place.iterdir():
-        under_way = path.name.startswith(".") and time.time() - path.stat().st_mtime < _BUILD_SECONDS_MAX
-        if path != made and not under_way:
+def remove_others(made: Path) -> None:
+    """Those of another address or of older packages, and what was left by a build that was killed."""
+    now = time.time()
+    for path in made.parent.iterdir():
+        if path != made and now - path.stat().st_mtime > _GRACE_SECONDS:
             shutil.rmtree(path, ignore_errors=True)
 
 

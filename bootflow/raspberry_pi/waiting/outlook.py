@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from django.conf import settings
 
 from bootflow.raspberry_pi.waiting.boards import served_families
 from bootflow.raspberry_pi.waiting.build import ensure_waiting_system, missing_packages, waiting_key
+from bootflow.raspberry_pi.waiting.builder import Builder
 from netboot_site import pi_packages
 
 FOLDER = ".waiting"  # below the TFTP root
@@ -28,19 +31,30 @@ def waiting_url() -> str:
     return f"http://{settings.BOOT_ADDRESS}:{settings.BOOT_HTTP_PORT}/boot/"
 
 
-def waiting_place() -> Path:
-    """The folder that holds waiting systems, each in a folder of its own."""
-    return Path(settings.TFTP_PATH) / FOLDER
+def waiting_folder() -> Path:
+    """Where this host's waiting system is to be: beside older ones, below the TFTP root."""
+    return Path(settings.TFTP_PATH) / FOLDER / waiting_key(settings.PI_PACKAGES_PATH, waiting_url())
+
+
+def build_waiting_system() -> Path:
+    """This host's waiting system, made if it is not there: half a minute. Raises UnavailableError."""
+    return ensure_waiting_system(waiting_folder().parent, settings.PI_PACKAGES_PATH, waiting_url())
 
 
 def make_waiting_system() -> Path:
-    """This host's waiting system, made if it is not there. Raises UnavailableError."""
-    return ensure_waiting_system(waiting_place(), settings.PI_PACKAGES_PATH, waiting_url())
+    """For convergence: the folder, or UnavailableError while it is not there; it is then being built."""
+    return _local_builder().round()
+
+
+@functools.cache
+def _local_builder() -> Builder:
+    manage = str(settings.BASE_PATH / "manage.py")
+    return Builder(waiting_folder, ["nice", "-n", "10", sys.executable, manage, "build_waiting_system"])
 
 
 def look_at_waiting_system() -> WaitingSystem:
     """As it is now; nothing is made."""
-    folder = waiting_place() / waiting_key(settings.PI_PACKAGES_PATH, waiting_url())
+    folder = waiting_folder()
     if folder.is_dir():
         names = [path.name for path in folder.iterdir()]
         config = (folder / "config.txt").read_text()

@@ -161,32 +161,17 @@ def test_a_place_that_cannot_be_written_is_told_without_its_path(packages: Path,
     assert str(tmp_path) not in str(told.value)
 
 
-def test_what_could_not_be_built_is_not_tried_again_at_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    packages = write_packages(tmp_path / "arm64", kernel_files(genet=None))
-    tried: list[Path] = []
-    read = build.read_kernel
-    monkeypatch.setattr(build, "read_kernel", lambda *words: (tried.append(words[0]), read(*words))[1])
-    for retry_seconds, expected in ((3600.0, 1), (3600.0, 1), (0.0, 2)):
-        monkeypatch.setattr(build, "RETRY_SECONDS", retry_seconds)
-        with pytest.raises(UnavailableError, match="no module genet"):
-            ensure_waiting_system(tmp_path / ".waiting", packages, URL)
-        assert len(tried) == expected
-
-
-def test_the_old_one_is_removed_in_the_round_after_the_new_one_was_built(
+def test_old_ones_are_removed_after_a_grace_with_what_a_killed_build_left(
     packages: Path, tmp_path: Path
 ) -> None:
-    old = ensure_waiting_system(tmp_path, packages, URL)
-    for name, age_seconds in ((".killed", 7200), (".under-way", 5)):
+    made = ensure_waiting_system(tmp_path, packages, URL)
+    os.utime(made, (0, 0))
+    for name, age_seconds in ((".killed", 7200), (".under-way", 5), ("old", 7200), ("fetched-now", 60)):
         (tmp_path / name).mkdir()
+        (tmp_path / name / "kernel8.img").touch()
         os.utime(tmp_path / name, (time.time() - age_seconds,) * 2)
-    moved = URL.replace("10.66", "10.67")
-    new = ensure_waiting_system(tmp_path, packages, moved)
-    assert old.is_dir(), "a Pi may be in the middle of it"
-    ensure_waiting_system(tmp_path, packages, moved)
-    assert {path.name for path in tmp_path.iterdir()} == {new.name, ".under-way"}
+    build.remove_others(made)
+    assert {path.name for path in tmp_path.iterdir()} == {made.name, ".under-way", "fetched-now"}
 
 
 def test_a_kernel_without_a_network_driver_is_refused(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from bootflow.raspberry_pi.waiting.outlook import (
+    build_waiting_system,
     look_at_waiting_system,
-    make_waiting_system,
     waiting_models,
     waiting_warning,
 )
@@ -46,7 +46,7 @@ def test_with_packages_it_is_on_its_way_and_then_serves_models(host: Path) -> No
     write_packages(host / "arm64")
     assert look_at_waiting_system().trouble == "It is being built."
     assert waiting_warning() == ""
-    folder = make_waiting_system()
+    folder = build_waiting_system()
     assert folder.parent == host / "tftp/.waiting"
     found = look_at_waiting_system()
     assert (found.folder, found.trouble) == (folder, "")
@@ -55,12 +55,12 @@ def test_with_packages_it_is_on_its_way_and_then_serves_models(host: Path) -> No
 
 def test_it_asks_at_the_address_of_this_host(host: Path) -> None:
     write_packages(host / "arm64")
-    assert "netboot.url=http://10.66.0.1:8080/boot/" in (make_waiting_system() / "cmdline.txt").read_text()
+    assert "netboot.url=http://10.66.0.1:8080/boot/" in (build_waiting_system() / "cmdline.txt").read_text()
 
 
 def test_a_model_whose_device_tree_the_kernel_lacks_is_not_served(host: Path) -> None:
     write_packages(host / "arm64", kernel_files(**{"bcm2711-rpi-400": None}))
-    make_waiting_system()
+    build_waiting_system()
     assert set(ALL_BUT_5) - set(waiting_models()) == {"Raspberry Pi 400"}
 
 
