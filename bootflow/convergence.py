@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from pathlib import Path
 
 from django.conf import settings
 
@@ -25,11 +24,12 @@ from bootflow.dnsmasq import (
 )
 from bootflow.models import BootNetwork, PiMacPrefix
 from bootflow.ports import BootHost, DhcpServer, ObservedDhcp
-from bootflow.raspberry_pi.choosing import Place
+from bootflow.raspberry_pi.choosing import local_place
 from bootflow.raspberry_pi.keeping import TreeKeeper
+from bootflow.raspberry_pi.waiting.outlook import make_waiting_system
 from bootflow.reservations import MAC_PREFIX, host_records, reservations
 from devices.models import Device
-from netboot_site.errors import OrchestratorError, UnavailableError, ValidationError
+from netboot_site.errors import OrchestratorError, ValidationError
 from netboot_site.heartbeat import beat
 
 logger = logging.getLogger(__name__)
@@ -134,13 +134,7 @@ def local_host() -> LocalHost:
 @functools.cache
 def local_trees() -> TreeKeeper:
     """The trees of Raspberry Pis on this host; it remembers what it saw from round to round."""
-    address = settings.BOOT_ADDRESS
-    url = f"http://{address}:{settings.BOOT_HTTP_PORT}/boot/" if address else ""
-    return TreeKeeper(settings.TFTP_PATH, Place(url, settings.IQN_PREFIX), _waiting_system)
-
-
-def _waiting_system() -> Path:
-    raise UnavailableError("")
+    return TreeKeeper(settings.TFTP_PATH, local_place(), make_waiting_system)
 
 
 def _converge_loaders(host: BootHost) -> str:

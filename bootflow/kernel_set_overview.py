@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bootflow.models import KernelSet, KernelSetFile
+from bootflow.raspberry_pi.choosing import kernel_of
+from bootflow.raspberry_pi.config import render_config
 from bootflow.raspberry_pi.models import Family, missing_files
 from devices.models import Device, DeviceType
 from images.models import BlobPart, BootFile, BootFiles, BootFilesState
@@ -90,11 +92,20 @@ class SetOverview:
             return []
         paths = [file.path for file in self.files]
         needs_initramfs = bool(self.kernel_set.image_id)  # without one nothing logs in to the disk
+        config = self._config_of_trees(paths, over_iscsi=needs_initramfs)
         found = [
-            Model(family, missing_files(paths, family, config=self.config, initramfs=needs_initramfs))
+            Model(family, missing_files(paths, family, config=config, initramfs=needs_initramfs))
             for family in Family
         ]
         return sorted(found, key=lambda model: len(model.missing))
+
+    def _config_of_trees(self, paths: list[str], *, over_iscsi: bool) -> str:
+        """What a device's config.txt will say, since that decides which files are asked for."""
+        row, facts = self.kernel_set, self.boot_files.facts if self.boot_files else {}
+        urls = row.kernel_url, row.initramfs_url or ""
+        return render_config(
+            self.config, kernel_of(self.config, paths, facts, urls=urls, over_iscsi=over_iscsi)
+        )
 
     @property
     def boots(self) -> list[Model]:

@@ -97,6 +97,7 @@ class BootPlan(models.Model):
     bootloader_update = models.BooleanField(
         default=False, help_text="Whether its tree holds the files that rewrite a Pi's bootloader."
     )
+    bootloader_update_at = models.DateTimeField(null=True, editable=False, help_text="Since when it does.")
     updated_at = models.DateTimeField(auto_now=True)
 
     def __str__(self) -> str:

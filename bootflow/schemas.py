@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import AfterValidator, Field
 
-from bootflow.models import Boot, BootEvent, BootPlan, Installer, KernelSet
+from bootflow.kernel_set_overview import SetOverview
+from bootflow.models import Boot, BootEvent, BootPlan, Installer, PiTree
 from bootflow.raspberry_pi.advice import advice_of
 from bootflow.recorder.story import Seen
 from bootflow.recorder.telling import tell
@@ -21,6 +22,19 @@ Type = Literal["raspi", "x86", "x64"]
 Long = Annotated[str, Field(max_length=2000), AfterValidator(without_nul)]
 
 
+class ConfigAddition(Schema):
+    """A line that a Raspberry Pi's config.txt gets besides its kernel set's."""
+
+    name: Text
+    value: Text | int
+
+
+SerialOf = Annotated[
+    Text | None,
+    Field(description="A Raspberry Pi's has 8 or 16 hex digits; null, or left out: as it is; empty: none."),
+]
+
+
 class DeviceChange(Schema):
     """What may change of a device: PUT takes the whole, PATCH any part."""
 
@@ -31,6 +45,8 @@ class DeviceChange(Schema):
     kernel_set: Text = "default"
     group: Text | None = None
     channel: ChannelOf = ""
+    serial: SerialOf = None
+    config_additions: list[ConfigAddition] = []
 
 
 class DeviceIn(DeviceChange):
@@ -56,6 +72,35 @@ class DevicePatch(Schema):
     kernel_set: Text = "default"
     group: Text | None = None
     channel: ChannelOf = ""
+    serial: SerialOf = None
+    config_additions: list[ConfigAddition] = []
+
+
+class PiTreeOut(Schema):
+    """What a Raspberry Pi's firmware is served, as it was seen."""
+
+    state: str
+    names: list[str]
+    boots: str
+    missing: list[str]
+    last_error: str
+
+
+class ShownTreeOut(PiTreeOut):
+    """The same with its files and texts; the disk's password is masked. `waits`: why there is none."""
+
+    files: list[str]
+    config_txt: str
+    cmdline_txt: str
+    waits: str
+
+
+class UpdateOut(Schema):
+    """An update of a bootloader that the device's next boot carries out."""
+
+    status: str
+    files: list[str]
+    warning: str
 
 
 class AdviceOut(Schema):
@@ -83,6 +128,9 @@ class DeviceOut(Schema):
     code: str
     boot_once: str | None
     boot_once_installer: str | None
+    model: str
+    config_additions: list[dict[str, str]]
+    pi_tree: PiTreeOut | None
     first_seen_at: datetime | None
     last_seen_at: datetime | None
     created_at: datetime
@@ -142,14 +190,29 @@ class KernelSetReplace(KernelSetChange):
     name: Text | None = None
 
 
+class KernelSetFileOut(Schema):
+    """One file of a kernel set."""
+
+    path: str
+    size_bytes: int
+    sha256: str
+
+
 class KernelSetOut(Schema):
-    """A kernel set."""
+    """A kernel set. `missing`: what each family of Raspberry Pi would ask for in vain, if there are files."""
 
     name: str
     kernel_url: str
     initramfs_url: str | None
     cmdline: str
     is_default: bool
+    image_id: str | None
+    files: list[KernelSetFileOut]
+    size_bytes: int
+    missing: dict[str, list[str]]
+    state: str
+    last_error: str
+    warnings: list[str]
 
 
 class InstallerChange(Schema):
@@ -211,7 +274,7 @@ class BootOut(Schema):
 
 
 def device_out(device: Device, default_kernel_set: str) -> DeviceOut:
-    """A device row (with group, export and boot_plan joined) as the API shows it."""
+    """A device row (with group, export, boot_plan and pi_tree joined) as the API shows it."""
     plan: BootPlan | None = getattr(device, "boot_plan", None)
     export = getattr(device, "export", None)
     return DeviceOut(
@@ -230,6 +293,9 @@ def device_out(device: Device, default_kernel_set: str) -> DeviceOut:
         code=device.code,
         boot_once=(plan.boot_once or None) if plan else None,
         boot_once_installer=plan.boot_once_installer_id if plan else None,
+        model=str(device.facts.get("model") or ""),
+        config_additions=plan.config_additions if plan else [],
+        pi_tree=pi_tree_out(getattr(device, "pi_tree", None)),
         first_seen_at=device.first_seen_at,
         last_seen_at=device.last_seen_at,
         created_at=device.created_at,
@@ -238,14 +304,32 @@ def device_out(device: Device, default_kernel_set: str) -> DeviceOut:
     )
 
 
-def kernel_set_out(row: KernelSet) -> KernelSetOut:
-    """A kernel set row as the API shows it."""
+def pi_tree_out(row: PiTree | None) -> PiTreeOut | None:
+    """A tree as the API shows it; None for a device that has none."""
+    if row is None:
+        return None
+    return PiTreeOut(
+        state=row.state, names=row.names, boots=row.boots, missing=row.missing, last_error=row.last_error
+    )
+
+
+def kernel_set_out(overview: SetOverview) -> KernelSetOut:
+    """A kernel set with its files as the API shows it."""
+    row, boot_files = overview.kernel_set, overview.boot_files
+    files = [KernelSetFileOut(path=f.path, size_bytes=f.size_bytes, sha256=f.sha256) for f in overview.files]
     return KernelSetOut(
         name=row.name,
         kernel_url=row.kernel_url,
         initramfs_url=row.initramfs_url,
         cmdline=row.cmdline,
         is_default=row.is_default,
+        image_id=row.image_id,
+        files=sorted(files, key=lambda file: file.path),
+        size_bytes=overview.size_bytes,
+        missing={model.name: model.missing for model in overview.lacking},
+        state=overview.state,
+        last_error=boot_files.last_error if boot_files else "",
+        warnings=overview.warnings,
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
 
 from bootflow.models import BootOnce, BootPlan, Installer, KernelSet
-from devices.models import Device, Group
+from bootflow.raspberry_pi.config import check_addition, parse_additions
+from bootflow.raspberry_pi.serials import parse_serial
+from bootflow.raspberry_pi.shown import known_overlays
+from devices.models import Device, DeviceType, Group
 from devices.services import (
     follow_channel,
     get_discovered,
@@ -33,6 +36,8 @@ class ProfileChanges(TypedDict, total=False):
     kernel_set: str
     group: Group | None
     channel: str
+    serial: str | None
+    config_additions: list[dict[str, Any]]
 
 
 @transaction.atomic
@@ -47,11 +52,15 @@ def register_profile(
     kernel_set: str = DEFAULT_KERNEL_SET,
     group: Group | None = None,
     channel: str = "",
+    serial: str | None = None,
+    config_additions: list[dict[str, Any]] | None = None,
 ) -> Device:
     """Register a device with what it boots. Raises ConflictError if its MAC address is taken."""
     device = register_device(mac=mac, device_type=device_type, name=name, enabled=enabled, group=group)
     follow_channel(follower=device, channel=channel)
     _choose_kernel_set(device, kernel_set)
+    set_serial(device=device, serial=serial)
+    add_to_config(device=device, additions=config_additions or [])
     _give_image(device, image_id, mode)
     return device
 
@@ -74,9 +83,32 @@ def update_profile(*, device: Device, **changes: Unpack[ProfileChanges]) -> Devi
         follow_channel(follower=device, channel=changes["channel"])
     if "kernel_set" in changes:
         _choose_kernel_set(device, changes["kernel_set"])
+    set_serial(device=device, serial=changes.get("serial"))
+    if "config_additions" in changes:
+        add_to_config(device=device, additions=changes["config_additions"])
     if "image_id" in changes:
         _give_image(device, changes["image_id"], changes.get("mode", ExportMode.EXCLUSIVE))
     return device
+
+
+@transaction.atomic
+def set_serial(*, device: Device, serial: str | None) -> None:
+    """What a person knows of its serial; None: as it is. Raises ValidationError."""
+    if serial is not None:
+        device.serial = parse_serial(serial, device_type=device.device_type, mac=device.mac)
+        device.save(update_fields=["serial", "updated_at"])
+
+
+@transaction.atomic
+def add_to_config(*, device: Device, additions: list[dict[str, Any]]) -> None:
+    """Lines for a Raspberry Pi's config.txt besides its kernel set's. Raises ValidationError."""
+    checked = parse_additions(additions)
+    if checked and device.device_type != DeviceType.RASPI:
+        raise ValidationError(f"{device} is no Raspberry Pi: it reads no config.txt.")
+    overlays = known_overlays(device) if any(one["name"] == "dtoverlay" for one in checked) else None
+    for one in checked:
+        check_addition(one["name"], one["value"], overlays)
+    BootPlan.objects.update_or_create(device=device, defaults={"config_additions": checked})
 
 
 @transaction.atomic

@@ -9,14 +9,19 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from bootflow.models import KernelSet
+from bootflow.models import KernelSet, PiTree, PiTreeState
+from bootflow.raspberry_pi.shown import tree_shown
+from bootflow.raspberry_pi.updates import WARNING, cancel_bootloader_update, prepare_bootloader_update
 from bootflow.schemas import (
     BootOnceIn,
     DeviceIn,
     DeviceOut,
     DevicePatch,
     DeviceReplace,
+    ShownTreeOut,
+    UpdateOut,
     device_out,
+    pi_tree_out,
 )
 from bootflow.services import (
     DEFAULT_KERNEL_SET,
@@ -32,6 +37,7 @@ from netboot_site.errors import ValidationError
 from netboot_site.formats import parse_mac
 
 router = Router()
+_NOT_SEEN = {"state": PiTreeState.WAITING, "names": [], "missing": [], "last_error": ""}
 
 
 class DeviceFilter(Schema):
@@ -102,6 +108,33 @@ def choose_next_boot(request: HttpRequest, mac: str, body: BootOnceIn) -> Device
     return shown(device.mac)
 
 
+@router.get("/devices/{mac}/pi-tree", response=ShownTreeOut)
+def show_pi_tree(request: HttpRequest, mac: str) -> ShownTreeOut:
+    """What a Raspberry Pi's firmware is served as rows stand now: files, config.txt, cmdline.txt."""
+    device = get_device(mac=mac)
+    tree = tree_shown(device)
+    row = pi_tree_out(PiTree.objects.filter(device=device).first())
+    state = row.model_dump() if row else {**_NOT_SEEN, "boots": tree.wanted.boots}
+    return ShownTreeOut(
+        **state, files=sorted(tree.files), config_txt=tree.config, cmdline_txt=tree.cmdline,
+        waits=tree.wanted.waits,
+    )  # fmt: skip
+
+
+@router.put("/devices/{mac}/bootloader-update", response=UpdateOut)
+def put_bootloader_update(request: HttpRequest, mac: str) -> UpdateOut:
+    """Let a Raspberry Pi rewrite its bootloader at its next boot, from files of its kernel set."""
+    files = prepare_bootloader_update(device=get_device(mac=mac))
+    return UpdateOut(status="prepared", files=files, warning=WARNING)
+
+
+@router.delete("/devices/{mac}/bootloader-update", response={204: None})
+def remove_bootloader_update(request: HttpRequest, mac: str) -> Status[None]:
+    """Take the files back before they were fetched."""
+    cancel_bootloader_update(device=get_device(mac=mac))
+    return Status(204, None)
+
+
 def shown(mac: str) -> DeviceOut:
     """A registered device as the API shows it."""
     return device_out(_with_plans(Device.objects.filter(mac=mac)).get(), default_kernel_set())
@@ -128,7 +161,7 @@ def _profile(values: dict[str, Any]) -> Any:
 
 
 def _with_plans(rows: QuerySet[Device]) -> QuerySet[Device]:
-    return rows.select_related("group", "export", "boot_plan")
+    return rows.select_related("group", "export", "boot_plan", "pi_tree")
 
 
 def _wanted(filters: DeviceFilter) -> QuerySet[Device]:

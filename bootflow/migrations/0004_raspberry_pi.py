@@ -31,6 +31,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='bootplan',
+            name='bootloader_update_at',
+            field=models.DateTimeField(editable=False, help_text='Since when it does.', null=True),
+        ),
+        migrations.AddField(
+            model_name='bootplan',
             name='config_additions',
             field=models.JSONField(blank=True, default=list, help_text='Lines for a Pi\'s config.txt: [{"name": "gpu_mem", "value": "64"}].'),
         ),

@@ -1,11 +1,13 @@
-"""Which tree each Raspberry Pi is to have, and why another one has none. Pure, given the contents of sets."""
+"""Which tree each Raspberry Pi is to have, and why another one has none. It asks for contents of sets."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from django.conf import settings
 
 from bootflow.raspberry_pi.cmdline import Ours, Target, render_cmdline, render_plain, words
 from bootflow.raspberry_pi.config import (
@@ -35,6 +37,13 @@ class Place:
 
     url: str  # of /boot/; empty while our address is not known
     iqn_prefix: str
+
+
+def local_place() -> Place:
+    """As this host's settings say."""
+    address = settings.BOOT_ADDRESS
+    url = f"http://{address}:{settings.BOOT_HTTP_PORT}/boot/" if address else ""
+    return Place(url, settings.IQN_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,25 +309,33 @@ def _additions(
 
 
 def _kernel(contents: Contents, source: Source, target: Target | None) -> Kernel:
-    paths = contents.file_set.linked
     row = source.kernel_set
-    named = [_named(url, paths) for url in (row.kernel_url, row.initramfs_url)] if row else ["", ""]
-    own = effective(contents.config)
-    asks = target is not None and not {"initramfs", "auto_initramfs"} & own.keys()
-    return Kernel(_is_64bit(contents, named[0]), named[0], named[1], auto_initramfs=asks)
+    return kernel_of(
+        contents.config, contents.file_set.linked, contents.facts,
+        urls=(row.kernel_url, row.initramfs_url) if row else ("", ""), over_iscsi=target is not None,
+    )  # fmt: skip
 
 
-def _named(url: str, paths: Mapping[str, str]) -> str:
+def kernel_of(
+    config: str, paths: Collection[str], facts: Mapping[str, Any], *, urls: tuple[str, str], over_iscsi: bool
+) -> Kernel:
+    """What is to be said of the kernel after a set's own config.txt."""
+    kernel, initramfs = (_named(url, paths) for url in urls)
+    asks = over_iscsi and not {"initramfs", "auto_initramfs"} & effective(config).keys()
+    bits = {int(one.get("bits") or 0) for one in facts.get("kernels", ())}
+    return Kernel(_is_64bit([kernel] if kernel else paths, bits), kernel, initramfs, auto_initramfs=asks)
+
+
+def _named(url: str, paths: Collection[str]) -> str:
     """A kernel_url that is a file of the set: `kernel8.img`, `/kernel8.img`."""
     return url.lstrip("/") if url.lstrip("/") in paths else ""
 
 
-def _is_64bit(contents: Contents, kernel: str) -> bool | None:
-    bits = {int(one.get("bits") or 0) for one in contents.facts.get("kernels", ())}
-    names = [kernel] if kernel else list(contents.file_set.linked)
-    if 64 in bits or any(name in KERNELS_64 for name in names):
+def _is_64bit(kernels: Collection[str], bits: Collection[int]) -> bool | None:
+    """Also where there is a 32-bit one besides. None: not known, so what the set says stays."""
+    if 64 in bits or any(name in KERNELS_64 for name in kernels):
         return True
-    return False if 32 in bits or any(name in KERNELS_32 for name in names) else None
+    return False if 32 in bits or any(name in KERNELS_32 for name in kernels) else None
 
 
 def _unhelped(contents: Contents) -> tuple[str, ...]:

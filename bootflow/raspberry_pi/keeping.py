@@ -36,6 +36,7 @@ from bootflow.raspberry_pi.trees import (
     needless,
     plan,
 )
+from bootflow.raspberry_pi.updates import take_back_updates
 from netboot_site.errors import OrchestratorError, UnavailableError
 
 logger = logging.getLogger(__name__)
@@ -68,7 +69,8 @@ class TreeKeeper:
     def round(self) -> str:
         """Look, mend, tell; what troubles us (empty: nothing)."""
         rows, look = load(), self._look_is_due()
-        if keep_image_sets(rows):
+        updating = [device["pk"] for device in rows.devices if device["boot_plan__bootloader_update"]]
+        if keep_image_sets(rows) or (updating and take_back_updates(updating)):
             rows = load()
         if look or rows != self._rows or self._is_unfinished():
             self._trouble = self._converge(rows, look=look)
@@ -107,7 +109,7 @@ class TreeKeeper:
         wanted = choose_all(rows, self._contents, self.place, root, self._memory)
         desired = desired_of(wanted, root, root_set)
         if look:
-            self.observed = self.folder.look(desired)
+            self.observed = self.folder.look(desired, self._waiting)
             self._looked_at = self.clock()
         self._apply(plan(desired, self.observed, self._spent(desired)), troubles)
         self._spent(desired)  # from now on

@@ -16,6 +16,11 @@ from tests.conftest import Api
 PATH = "/api/v1/kernel-sets"
 BODY: dict[str, Any] = {"name": "new", "kernel_url": "http://10.0.0.1/linux", "cmdline": "quiet"}
 
+EMPTY: dict[str, Any] = {  # a set that nobody has put a file into
+    "image_id": None, "files": [], "size_bytes": 0, "missing": {}, "state": "empty", "last_error": "",
+    "warnings": [],
+}  # fmt: skip
+
 
 def defaults() -> list[str]:
     return list(KernelSet.objects.filter(is_default=True).values_list("name", flat=True))
@@ -29,6 +34,7 @@ def test_the_list_is_an_object_by_name_with_default_in_it(api: Api) -> None:
             "initramfs_url": None,
             "cmdline": "",
             "is_default": True,
+            **EMPTY,
         }
     }
 
@@ -37,7 +43,7 @@ def test_one_is_created_read_replaced_and_deleted(api: Api) -> None:
     created = api.post(PATH, BODY)
     assert (created.status_code, created.json()) == (
         201,
-        {**BODY, "initramfs_url": None, "is_default": False},
+        {**BODY, "initramfs_url": None, "is_default": False, **EMPTY},
     )
     assert api.get(f"{PATH}/new").json() == created.json()
     changed = api.put(f"{PATH}/new", {**BODY, "cmdline": "debug", "initramfs_url": "/initrd"})
