@@ -9,6 +9,7 @@ from django import forms
 from django.db.models import QuerySet
 
 from bootflow.models import BootOnce, Installer, KernelSet
+from bootflow.raspberry_pi.serials import parse_serial
 from devices.models import Device, DeviceType, Group, UpdateChannel
 from images.models import ExportMode, Image
 from images.overview import free_images, overlay_images
@@ -115,6 +116,11 @@ class RegisterForm(ApproveForm):
 class EditForm(NamedForm):
     """What an operator may change of a device."""
 
+    serial = forms.CharField(
+        max_length=200,
+        required=False,
+        help_text="8 or 16 hex digits, as /proc/cpuinfo shows it.",
+    )
     kernel_set = forms.ChoiceField(label="Kernel set")
     channel = forms.ChoiceField(
         choices=CHANNELS,
@@ -122,23 +128,36 @@ class EditForm(NamedForm):
         help_text="Which versions its overlay takes, unless it is set there.",
     )
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, device: Device, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.device = device
+        if device.device_type != DeviceType.RASPI:
+            del self.fields["serial"]
         names = KernelSet.objects.values_list("name", flat=True)
         self.fields["kernel_set"].choices = [(name, name) for name in names]  # type: ignore[attr-defined]
+
+    def clean_serial(self) -> str:
+        """In our one spelling; it may contradict the MAC address."""
+        device = self.device
+        return _checked(
+            lambda text: parse_serial(text, device_type=device.device_type, mac=device.mac),
+            self.cleaned_data["serial"],
+        )
 
     @classmethod
     def of(cls, device: Device) -> EditForm:
         """The form as the device stands."""
         plan = getattr(device, "boot_plan", None)
         return cls(
+            device=device,
             initial={
                 "name": device.name,
                 "device_type": device.device_type,
                 "group": device.group.name if device.group else "",
+                "serial": device.serial,
                 "kernel_set": (plan.kernel_set_id if plan else None) or "default",
                 "channel": device.channel,
-            }
+            },
         )
 
 
@@ -195,6 +214,49 @@ class NewKernelSetForm(forms.Form):
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
         help_text="One line, for a Pi without a disk. It can be set later.",
     )  # fmt: skip
+
+
+class UploadForm(forms.Form):
+    """Files for a kernel set, without our script: all into one folder. The view reads the files."""
+
+    uploads = forms.FileField(required=False)
+    folder = forms.CharField(
+        max_length=120, required=False, help_text="Below the set's top: overlays, for example.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )  # fmt: skip
+
+    def path_of(self, name: str) -> str:
+        """Where a file of that name goes."""
+        folder = str(self.cleaned_data["folder"]).strip("/")
+        return f"{folder}/{name}" if folder else name
+
+
+class AdditionForm(forms.Form):
+    """A line for a Raspberry Pi's config.txt."""
+
+    name = forms.CharField(
+        label="Property", max_length=40, strip=True,
+        widget=forms.TextInput(
+            attrs={"list": "properties", "autocomplete": "off", "placeholder": "gpu_mem"}
+        ),
+    )  # fmt: skip
+    value = forms.CharField(
+        max_length=80, strip=True, widget=forms.TextInput(attrs={"autocomplete": "off", "placeholder": "64"})
+    )
+
+    def addition(self) -> dict[str, str]:
+        """As the service takes it."""
+        return {"name": self.cleaned_data["name"], "value": self.cleaned_data["value"]}
+
+    def line(self) -> str:
+        """As it stands in the file."""
+        return f"{self.cleaned_data['name']}={self.cleaned_data['value']}"
+
+
+class ConfirmForm(forms.Form):
+    """A question that is not answered by a hasty press of Enter."""
+
+    sure = forms.BooleanField(label="I have read this, and the files are made for its model.")
 
 
 class BootOnceForm(forms.Form):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bootflow.models import BootPlan, PiTree
+from bootflow.raspberry_pi.config import known_properties
 from bootflow.raspberry_pi.models import family_of
 from bootflow.raspberry_pi.waiting.outlook import WaitingSystem, look_at_waiting_system
 from devices.models import Device, DeviceState, DeviceType
@@ -23,7 +24,7 @@ class Pi:
     def serial_seen(self) -> str:
         """A serial that it was seen with and that contradicts the one it has."""
         seen = str(self.device.facts.get("serial_seen") or "")
-        return seen if seen != self.device.serial else ""
+        return "" if seen and self.device.serial.endswith(seen) else seen
 
     @property
     def is_served(self) -> bool:
@@ -34,6 +35,11 @@ class Pi:
     def additions(self) -> list[dict[str, str]]:
         """Lines that its config.txt gets besides its kernel set's."""
         return list(self.plan.config_additions) if self.plan else []
+
+    @property
+    def properties(self) -> list[str]:
+        """Names to choose from."""
+        return known_properties()
 
     @property
     def updates_bootloader(self) -> bool:

@@ -101,6 +101,11 @@ def line(name: str, value: str) -> str:
     return made
 
 
+def known_properties() -> list[str]:
+    """Names whose values we know how to check."""
+    return sorted({*_RANGES, *_SWITCHES, "dtoverlay", "dtparam"})
+
+
 def parse_additions(given: object) -> list[dict[str, str]]:
     """Additions as a row keeps them: [{"name": ..., "value": ...}]. Raises ValidationError."""
     if not isinstance(given, list) or len(given) > ADDITIONS_MAX:

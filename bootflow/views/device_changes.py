@@ -93,7 +93,7 @@ def forget(request: HttpRequest, mac: str) -> HttpResponse:
 def edit(request: HttpRequest, mac: str) -> HttpResponse:
     """Name, type, group, kernel set."""
     device = _known(mac)
-    form = EditForm(request.POST)
+    form = EditForm(request.POST, device=device)
     if form.is_valid() and attempt(form, lambda: _edit(device, form)):
         return saved(request, to=f"/devices/{device.mac}/", done="Saved.")
     return detail_page(request, find_device(mac), status=REFUSED, edit_form=form)
@@ -104,6 +104,7 @@ def _edit(device: Device, form: EditForm) -> Device:
     return update_profile(
         device=device, name=fields["name"], device_type=fields["device_type"],
         kernel_set=fields["kernel_set"], group=_group(form), channel=fields["channel"],
+        serial=fields.get("serial"),
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.safestring import SafeString
 
-from bootflow.forms import AssignForm, BootOnceForm, EditForm
+from bootflow.forms import AdditionForm, AssignForm, BootOnceForm, EditForm
 from bootflow.models import Boot
 from bootflow.outlook import outlook_of
 from bootflow.overview import named, search_devices, tracked
@@ -85,6 +85,7 @@ def _forms(device: Device) -> dict[str, Form]:
     return {
         "edit_form": EditForm.of(device),
         "assign_form": AssignForm(device_type=device.device_type),
+        "addition_form": AdditionForm(),
         "once_form": BootOnceForm(device_type=device.device_type, initial={"choice": once}),
     }
 

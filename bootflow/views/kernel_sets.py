@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.core.files.uploadedfile import UploadedFile
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -11,7 +12,8 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from bootflow.catalogue import KernelSetFields, create_kernel_set, delete_kernel_set, update_kernel_set
-from bootflow.forms import KernelSetForm, NewKernelSetForm
+from bootflow.forms import KernelSetForm, NewKernelSetForm, UploadForm
+from bootflow.kernel_set_files import delete_file, receive_file
 from bootflow.kernel_set_overview import devices_with, overviews_of
 from bootflow.models import KernelSet
 from netboot_site.pages import (
@@ -118,6 +120,40 @@ def kernel_set_delete(request: HttpRequest, name: str) -> HttpResponse:
     )  # fmt: skip
 
 
+@operator_required
+@require_POST
+def kernel_set_upload(request: HttpRequest, name: str) -> HttpResponse:
+    """Files from a plain form; our script puts each by itself, and shows how far it is."""
+    kernel_set = _own(name)
+    form = UploadForm(request.POST)
+    given = request.FILES.getlist("uploads")
+    if form.is_valid() and not given:
+        form.add_error("uploads", "Choose at least one file.")
+    if form.is_valid() and attempt(form, lambda: _receive(kernel_set, form, given), field="uploads"):
+        done = f"{len(given)} file{'s' if len(given) > 1 else ''} of {name} can be served now."
+        return saved(request, to=f"/kernel-sets/{name}/", done=done)
+    return _page(request, kernel_set, status=REFUSED, upload_form=form)
+
+
+def _receive(kernel_set: KernelSet, form: UploadForm, given: list[UploadedFile[Any]]) -> None:
+    for upload in given:
+        receive_file(
+            kernel_set=kernel_set, path=form.path_of(upload.name or ""), stream=upload,
+            content_length=str(upload.size),
+        )  # fmt: skip
+
+
+@operator_required
+@require_POST
+def kernel_set_remove(request: HttpRequest, name: str) -> HttpResponse:
+    """Take one file out of it."""
+    kernel_set, path = _own(name), request.POST.get("path", "")
+    return attempt_and_return(
+        request, lambda: delete_file(kernel_set=kernel_set, path=path), to=f"/kernel-sets/{name}/",
+        done=f"{path} is deleted from {name}.",
+    )  # fmt: skip
+
+
 def _find(name: str) -> KernelSet:
     return get_object_or_404(KernelSet.objects.select_related("image"), pk=name.replace("\0", ""))
 
@@ -130,12 +166,11 @@ def _own(name: str) -> KernelSet:
     return kernel_set
 
 
-def _page(
-    request: HttpRequest, kernel_set: KernelSet, *, status: int = 200, form: KernelSetForm | None = None
-) -> HttpResponse:
+def _page(request: HttpRequest, kernel_set: KernelSet, *, status: int = 200, **refused: Form) -> HttpResponse:
+    """The page; a form that was refused stands there with its errors and the person's input."""
     context: dict[str, Any] = {"set": kernel_set, "live": _fragment(request, kernel_set)}
     if may_write(request.user) and not kernel_set.is_of_image:
-        context["form"] = form or KernelSetForm.of(kernel_set)
+        context |= {"form": KernelSetForm.of(kernel_set), "upload_form": UploadForm(), **refused}
     return render(request, "kernel_sets/detail.html", context, status=status)
 
 

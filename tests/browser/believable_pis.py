@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from bootflow.models import Boot, BootEvent, BootPlan, KernelSet, KernelSetFile, PiTree, Stage
 from devices.models import Device
 from images.models import Blob, BootFile, BootFiles, Export, Image, Layer
+from images.services.blobs import store_blob
 
 PI_MAC = "dc:a6:32:7c:20:9d"
 FOLDER = "9ffefdef"
@@ -128,6 +129,8 @@ def fill_pis(devices: dict[str, Device], now: datetime) -> None:
     own = KernelSet.objects.create(name="rpi-6.6", cmdline="root=/dev/nfs nfsroot=10.20.0.9:/pi ip=dhcp rw")
     for path in [*SIZES, *[f"overlays/{name}.dtbo" for name in OVERLAYS[:5]]]:
         KernelSetFile.objects.create(kernel_set=own, path=path, blob=_blob(path, SIZES.get(path, 2_315)))
+    config = store_blob(source=b"[all]\narm_64bit=1\nauto_initramfs=1\ndtparam=audio=on\n")
+    KernelSetFile.objects.filter(kernel_set=own, path="config.txt").update(blob=config)
     _trees(devices, image, own, now)
 
 
