@@ -14,6 +14,7 @@ from bootflow.models import Boot
 from bootflow.outlook import outlook_of
 from bootflow.overview import named, search_devices, tracked
 from bootflow.pi_overview import pi_of
+from bootflow.raspberry_pi.advice import advice_of
 from devices.models import Device, DeviceState
 from images.overview import disk_of, open_sessions_of_disk
 from netboot_site.errors import ValidationError
@@ -103,6 +104,7 @@ def _fragment(request: HttpRequest, device: Device) -> SafeString:
     context = {
         "device": device, "export": export, "disk": disk_of(export) if export else None,
         "outlook": outlook_of(device), "rows": boots, "pi": pi_of(device),
+        "advice": advice_of(device),
         "may_write": may_write(request.user),
         "running": next((item for item in boots if item.boot.finished_at is None), None),
         "sessions": open_sessions_of_disk(export) if export else [],

@@ -12,6 +12,8 @@ from django.utils import timezone
 
 from bootflow import pi_overview
 from bootflow.models import BootPlan, PiTree
+from bootflow.raspberry_pi.advice import advice_of
+from bootflow.raspberry_pi.machine_id import ROM
 from bootflow.raspberry_pi.waiting.outlook import WaitingSystem
 from bootflow.services import register_profile
 from devices.models import Device, DeviceState
@@ -192,3 +194,19 @@ def test_a_pc_that_waits_asks_for_no_waiting_system(
     monkeypatch.setattr(pi_overview, "look_at_waiting_system", look)
     Device.objects.create(mac=MAC, device_type="x64", state=DeviceState.DISCOVERED)
     assert operator_client.get("/").status_code == 200
+
+
+def test_advice_about_its_bootloader_is_a_title_and_a_text(operator_client: Client, pi: Device) -> None:
+    Device.objects.update(facts={"bootloader": ROM}, last_seen_at=timezone.now())
+    page = page_of(operator_client, pi)
+    (advice,) = advice_of(Device.objects.get())
+    card = page.split('id="advice-title"')[1].split("</section>")[0]
+    assert advice.title in card
+    assert "portfast" in card
+
+
+def test_a_pc_and_a_pi_without_any_have_no_card_of_advice(operator_client: Client, pi: Device) -> None:
+    Device.objects.update(last_seen_at=timezone.now())
+    assert "advice-title" not in page_of(operator_client, pi)
+    pc = register_profile(mac="52:54:00:00:00:01", device_type="x64", name="pc")
+    assert "advice-title" not in page_of(operator_client, pc)
