@@ -91,7 +91,7 @@ def test_a_device_whose_disk_is_still_to_be_read_says_so(operator_client: Client
 def test_a_disabled_pi_is_served_nothing(operator_client: Client, pi: Device) -> None:
     read()
     Device.objects.update(state=DeviceState.DISABLED)
-    assert "It is not served any files." in page_of(operator_client)
+    assert "signage is disabled: it has no tree of boot files." in page_of(operator_client)
 
 
 def test_a_pc_has_no_such_page(operator_client: Client, pi: Device) -> None:

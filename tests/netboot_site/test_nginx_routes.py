@@ -181,6 +181,7 @@ ROUTES = [
     (SITE, "/api/v1/images/a/b/content", "web"),
     (SITE, "/api/v1/images", "web"),
     (SITE, "/api/v1/kernel-sets/mine/files/overlays/x.dtbo", "web"),
+    (SITE, "/kernel-sets/mine/upload/", "web"),
     ((*SITE, "boot"), "/boot/boot.ipxe", "boot"),
     ((*SITE, "boot"), "/boot/script?mac=52:54:00:00:00:01&retry=2", "boot"),
     ((*SITE, "boot"), "/api/v1/boot/check-in?mac=52:54:00:00:00:01", "boot"),
@@ -220,7 +221,8 @@ def test_a_client_cannot_say_where_it_comes_from(front: Front, path: str) -> Non
 
 def test_only_a_disks_content_and_boot_files_may_be_large(front: Front) -> None:
     body = b"x" * (3 * 1024**2)
-    for path in ("/api/v1/images/a/content", "/api/v1/kernel-sets/a/files/overlays/x.dtbo"):
+    for path in ("/api/v1/images/a/content", "/api/v1/kernel-sets/a/files/overlays/x.dtbo",
+                 "/kernel-sets/a/upload/"):  # fmt: skip
         assert front.ask("pages", path, "PUT", body).json["body"] == len(body), path
     refused = front.ask("pages", "/api/v1/images", "POST", body)
     assert (refused.status, "larger than 2 MiB" in refused.json["detail"]) == (413, True)
