@@ -8,6 +8,8 @@ The facts are what `BootFiles.facts` keeps:
                     "iscsi": "added" | "open-iscsi" | "dracut" | "missing"}],
      "root": "PARTUUID=6c586e13-02", "warnings": ["a sentence", ...]}
 
+`root` is what cmdline.txt says, and the file system's UUID where that is a memory card's device.
+
 `iscsi` is "missing" where the initramfs could not be helped; a warning then says why. Those of kernels of 32
 bits are left as they are, and are not among them.
 """
@@ -22,6 +24,7 @@ from typing import TypedDict
 from images.contents import inspect
 from images.raspberry_pi import boot_partition, helping, kernels, settings_files
 from images.raspberry_pi.initiator import Initiator
+from images.raspberry_pi.roots import stable_root
 from images.raspberry_pi.unpacking import UnpackingError
 
 Report = Callable[[int, int], None]  # bytes done, bytes in all; it may raise to end the work
@@ -90,7 +93,7 @@ def read_boot_files(disk: Path, work: Path, initiator: Initiator | None, report:
         "config": told.config,
         "kernels": [{"file": one.file, "release": one.release, "bits": one.bits} for one in known],
         "initramfs": [{"file": one.file, "release": one.release, "iscsi": one.iscsi} for one in helped],
-        "root": told.root,
+        "root": stable_root(told.root, partitions),
         "warnings": list(dict.fromkeys(found.warnings))[:_MOST_WARNINGS],
     }
     return BootBundle(found.files, facts)

@@ -16,6 +16,14 @@ def root_partition(root: str, partitions: Sequence[Mapping[str, Any]]) -> Mappin
     return next(iter([*meant, *readable]), None)
 
 
+def stable_root(root: str, partitions: Sequence[Mapping[str, Any]]) -> str:
+    """The same root by a name that it keeps on an iSCSI disk, if it is named as on a memory card."""
+    if not root.startswith("/dev/"):
+        return root
+    meant = next((one for one in partitions if _is_meant(root, one)), None)
+    return f"UUID={meant['uuid']}" if meant is not None and meant["uuid"] else root
+
+
 def _is_meant(root: str, partition: Mapping[str, Any]) -> bool:
     kind, _, value = root.partition("=")
     if kind == "LABEL":

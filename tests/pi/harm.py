@@ -26,7 +26,7 @@ class BootFat:
         """Where the row of a file in the root folder is, by its short name of eleven signs."""
         with self.disk.open("rb") as reader:
             reader.seek(self.data)
-            found = reader.read(MIB).find(short_name)
+            found = reader.read(ROOT_START_BYTES - self.data).find(short_name)
         assert found >= 0, f"the root folder has no {short_name!r}"
         return self.data + found
 

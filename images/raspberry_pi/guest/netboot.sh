@@ -12,13 +12,14 @@ netboot_restart_seconds=30
 netboot_unanswered_most=5 # then it goes on without the check-in
 netboot_refused_most=3    # then it restarts: a newer secret comes with the command line
 
+# printf, since klibc's echo makes something else of a backslash.
 netboot_say()
 {
-	echo "<5>netboot: $*" >/dev/kmsg
+	printf '<5>netboot: %s\n' "$*" >/dev/kmsg
 	# A quiet kernel shows what is in its log on no console.
 	[ "${netboot_shown}" -gt 5 ] && return
 	while read -r netboot_console netboot_rest; do
-		echo "netboot: $*" >"/dev/${netboot_console}"
+		printf 'netboot: %s\n' "$*" >"/dev/${netboot_console}"
 	done </proc/consoles 2>/dev/null
 	return 0
 }
@@ -46,6 +47,7 @@ netboot_prepare()
 	echo on >/proc/sys/kernel/printk_devkmsg 2>/dev/null
 	read -r netboot_shown netboot_rest </proc/sys/kernel/printk
 	netboot_retry=0
+	set -f # a secret may look like a pattern
 	for netboot_word in $(cat /proc/cmdline); do
 		case "${netboot_word}" in
 		netboot.url=*) netboot_url="${netboot_word#*=}" ;;
@@ -59,6 +61,7 @@ netboot_prepare()
 		iscsi_password=*) netboot_password="${netboot_word#*=}" ;;
 		esac
 	done
+	set +f
 	[ -n "${netboot_target}" ] && [ -n "${netboot_portal}" ] ||
 		netboot_restart "The command line names no iSCSI disk."
 }
@@ -74,6 +77,8 @@ netboot_load_modules()
 		# One that the image's own initramfs has loaded already is refused.
 		${netboot_box} insmod "${netboot_folder}/${netboot_module}" 2>/dev/null
 	done <"${netboot_folder}/order"
+	# What the image's own initramfs may have besides.
+	/sbin/modprobe -q iscsi_tcp 2>/dev/null || true
 }
 
 # Sets netboot_nic to the card that the firmware booted from, else to the only one there is.
@@ -187,22 +192,28 @@ netboot_iscsistart()
 		>/run/netboot-login 2>&1
 }
 
+netboot_reason()
+{
+	${netboot_box} sed -n 's/^iscsistart: *//p' /run/netboot-login | ${netboot_box} grep -v '^Logging into' |
+		${netboot_box} tr '\n' ';'
+}
+
 netboot_log_in()
 {
 	netboot_refused=0
 	while true; do
 		netboot_say "Logging in to the disk ${netboot_target} at ${netboot_portal}."
-		netboot_iscsistart
-		netboot_result=$?
-		case ${netboot_result} in
-		0 | 15) return 0 ;; # open-iscsi's include/iscsi_err.h; 15: the session is there already
-		24)
+		netboot_iscsistart && return 0
+		# It ends with 1 whatever happened, and prints the number (open-iscsi's include/iscsi_err.h).
+		case "$(cat /run/netboot-login)" in
+		*"(15 - "*) return 0 ;; # the session is there already
+		*"(24 - "* | *authenticat* | *authoriz*)
 			netboot_say "The server refused this device's CHAP name or secret."
 			netboot_refused=$((netboot_refused + 1))
 			[ ${netboot_refused} -ge ${netboot_refused_most} ] &&
 				netboot_restart "What this device was started with is out of date."
 			;;
-		*) netboot_say "The login failed (iscsistart: ${netboot_result}); trying again." ;;
+		*) netboot_say "The login failed: $(netboot_reason). Trying again." ;;
 		esac
 		${netboot_box} sleep "${netboot_retry_seconds}"
 		netboot_check_in
@@ -235,13 +246,13 @@ netboot_write_fstab()
 			netboot_rest="${netboot_number#${netboot_number%%[!0-9]*}}"
 			netboot_number="${netboot_number%%[!0-9]*}"
 			if [ -b "${netboot_disk}${netboot_number}" ]; then
-				echo "${netboot_disk}${netboot_number}${netboot_rest}"
+				printf '%s\n' "${netboot_disk}${netboot_number}${netboot_rest}"
 			else
-				echo "# not on this disk: ${netboot_line}"
+				printf '%s\n' "# not on this disk: ${netboot_line}"
 			fi
 			;;
-		/dev/mmcblk*) echo "# not on this disk: ${netboot_line}" ;;
-		*) echo "${netboot_line}" ;;
+		/dev/mmcblk*) printf '%s\n' "# not on this disk: ${netboot_line}" ;;
+		*) printf '%s\n' "${netboot_line}" ;;
 		esac
 	done <"$1"
 }
