@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from images.models import BootFile, BootFiles, BootFilesState, Layer, LayerState
 
+READ_OF = "layer"  # the fact that tells which layer was read; it stays in copies
 _A_MOMENT = timedelta(microseconds=1)  # the database's own: a clock that was set back forgets nothing
 
 
@@ -37,8 +38,8 @@ def follow(layer_id: int) -> None:
     if is_unwritten(layer):
         if under is not None:
             copy(under, layer, own)
-    elif own is None:
-        _begin(layer, under)
+    elif own is None or _is_older_copy(own, under, layer):
+        _begin(layer, under, own)
     elif layer.used_at is not None and own.read_at is not None and own.read_at < layer.used_at:
         # told to a machine that was never seen to log in: it may have written all the same
         own.wanted_at = max(own.wanted_at, layer.used_at)
@@ -50,11 +51,18 @@ def is_unwritten(layer: Layer) -> bool:
     return layer.parent_id is not None and layer.used_at is None
 
 
-def _begin(layer: Layer, under: BootFiles | None) -> None:
+def _is_older_copy(own: BootFiles, under: BootFiles | None, layer: Layer) -> bool:
+    """Whether it has never been read itself, and what it stands on has been since."""
+    if under is None or under.read_at is None:
+        return False
+    return own.read_at is None or (own.read_at < under.read_at and own.facts.get(READ_OF) != layer.pk)
+
+
+def _begin(layer: Layer, under: BootFiles | None, own: BootFiles | None) -> None:
     """It is to be read; what was read of the layer under it counts until then."""
     now = timezone.now()
     if under is not None:
-        copy(under, layer, None, wanted_at=now)
+        copy(under, layer, own, wanted_at=now)
     elif layer.used_at is None and layer.observed_used_bytes == 0:  # a disk that is all holes
         BootFiles.objects.create(layer=layer, wanted_at=now, read_at=now, state=BootFilesState.NONE)
     else:

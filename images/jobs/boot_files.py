@@ -31,7 +31,7 @@ from images.raspberry_pi.initiator import find_initiator
 from images.raspberry_pi.reading import BootBundle, read_boot_files
 from images.services.boot_files import is_written, target_of
 from images.services.jobs import end_job
-from netboot_site.errors import ConflictError, OrchestratorError
+from netboot_site.errors import ConflictError, OrchestratorError, ValidationError
 from netboot_site.locks import advisory_lock
 
 MOST_BYTES = 1024**3  # of a boot partition's files (images/raspberry_pi)
@@ -52,6 +52,8 @@ def run_boot_files(job: Job, progress: Progress) -> None:
         _read(job, layer, progress)
     except (OrchestratorError, OSError) as error:
         if not isinstance(error, GivenUpError) and not _is_written_now(layer):
+            if isinstance(error, ValidationError):
+                services.note_unread(job=job, reason=str(error), damaged=True)
             raise
         told = "Its machine is using the disk; it is read again when that has logged out."
         end_job(job=job, state=JobState.CANCELLED, reason=told)
@@ -65,8 +67,10 @@ def _read(job: Job, layer: Layer, progress: Progress) -> None:
     with _work_folder(job) as work, _shown(layer, f"j{job.pk}") as disk:
         check_fits(min(MOST_BYTES, layer.size_bytes), work)
         watch = Watch(layer, progress, work)
-        found = read_boot_files(disk, _below(work, "disk"), find_initiator(_below(work, "initiator")), watch)
+        initiator = find_initiator(_below(work, "initiator"))
+        found = read_boot_files(disk, _below(work, "disk"), initiator, watch)
         files, facts = _store(found, watch) if found is not None else (None, {})
+        facts["has_initiator"] = initiator is not None
         if not _is_shown(disk):
             raise GivenUpError("What showed the disk has ended.")
     if _is_written_now(layer):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -77,27 +77,41 @@ def record_boot_files(
         raise ConflictError("A machine logged in while its disk was read; it is read again.")
     row.read_at = max(begun_at, row.wanted_at)
     row.state = BootFilesState.NONE if files is None else BootFilesState.READY
-    row.facts, row.last_error = dict(facts), ""
+    row.facts, row.last_error = {**facts, boot_rows.READ_OF: layer.pk}, ""
     row.save(update_fields=["read_at", "state", "facts", "last_error"])
     boot_rows.replace_files(row, dict(files or {}))
 
 
-def note_unread(*, job: Job, reason: str) -> None:
-    """The layer could not be read. What was read before stays; it is tried again in an hour."""
+def note_unread(*, job: Job, reason: str, damaged: bool = False) -> None:
+    """The layer could not be read, and is tried again in an hour. What was read before stays.
+
+    It goes on counting, too, unless it is the disk that is damaged.
+    """
     begun_at = job.started_at or job.created_at
     rows = BootFiles.objects.filter(layer=job.layer_id, wanted_at__lte=begun_at)
-    rows.update(state=BootFilesState.FAILED, last_error=reason, read_at=begun_at)
+    useful = Q() if damaged else Q(state=BootFilesState.READY)
+    rows.exclude(useful).update(state=BootFilesState.FAILED)
+    rows.update(last_error=reason, read_at=begun_at)
 
 
 def _due(node: str) -> QuerySet[BootFiles]:
     now = timezone.now()
-    failed = Q(state=BootFilesState.FAILED, read_at__lt=now - RETRY_AFTER)
-    wanted = Q(read_at=None) | Q(wanted_at__gt=F("read_at")) | failed
+    failed = ~Q(last_error="") & Q(read_at__lt=now - RETRY_AFTER)
+    wanted = Q(read_at=None) | Q(wanted_at__gt=F("read_at")) | failed | _lacks_packages()
     written = Q(layer__parent=None) | Q(layer__used_at__isnull=False)  # others follow what they stand on
     rows = BootFiles.objects.filter(wanted, written, layer__image__node=node, layer__state=LayerState.READY)
     rows = rows.exclude(layer__image__state=ImageState.DELETING).annotate(iqn=_iqn())
     rows = rows.filter(Q(layer__observed_frozen_at__isnull=False) | _is_at_rest())
     return rows.exclude(Exists(_tried(now))).select_related("layer").order_by("wanted_at", "pk")
+
+
+def _lacks_packages() -> Q:
+    """Read while the packages of the initiator were not there, and they have come since."""
+    try:
+        changed_at = datetime.fromtimestamp(settings.PI_PACKAGES_PATH.stat().st_mtime, UTC)
+    except FileNotFoundError:
+        return Q(pk=None)
+    return Q(facts__has_initiator=False, read_at__lt=changed_at)
 
 
 def _iqn() -> Concat:

@@ -13,6 +13,7 @@ from images.jobs import boot_files
 from images.jobs.round import work_once
 from images.models import Image, Job, JobKind, JobState, Layer
 from images.qemu import local_store
+from images.raspberry_pi.initiator import Initiator
 from tests.images.boot_files.disks import SIZE, FakeReader, boot_partition, import_disk
 
 
@@ -31,7 +32,7 @@ def layers_run_path(settings: Any, tmp_path: Path) -> Iterator[Path]:
 def reader(monkeypatch: pytest.MonkeyPatch) -> FakeReader:
     made = FakeReader()
     monkeypatch.setattr(boot_files, "read_boot_files", made)
-    monkeypatch.setattr(boot_files, "find_initiator", lambda work: None)
+    monkeypatch.setattr(boot_files, "find_initiator", lambda work: Initiator({}))
     return made
 
 

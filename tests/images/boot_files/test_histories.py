@@ -32,7 +32,6 @@ from images.jobs.round import unfinished
 from images.jobs.running import claimed, perform
 from images.models import (
     BootFiles,
-    BootFilesState,
     Export,
     Image,
     Job,
@@ -42,6 +41,7 @@ from images.models import (
     Persistence,
     Version,
 )
+from images.raspberry_pi.initiator import Initiator
 from images.raspberry_pi.reading import BootBundle
 from images.services import boot_files as boot_services
 from netboot_site.errors import ConflictError, ValidationError
@@ -191,7 +191,7 @@ class PiWorld(World):
     def come_to_rest(self) -> None:
         super().come_to_rest()
         ago = timezone.now() - 2 * boot_services.RETRY_AFTER  # a process that was killed thrice is left alone
-        BootFiles.objects.filter(state=BootFilesState.FAILED).update(wanted_at=ago, read_at=ago)
+        BootFiles.objects.exclude(last_error="").update(wanted_at=ago, read_at=ago)
         for _ in range(ROUNDS_TO_REST):
             self.round()
             self.work(Image(), Device(), 0)
@@ -226,7 +226,8 @@ def a_world() -> Iterator[PiWorld]:
         )  # fmt: skip
         world = PiWorld(folder)
         replaced = {
-            "read_boot_files": world.read, "_shown": world.shown, "find_initiator": lambda work: None,
+            "read_boot_files": world.read, "_shown": world.shown,
+            "find_initiator": lambda work: Initiator({}),
             "logged_in_now": lambda iqn: any(
                 target.iqn == iqn and target.logins for target in world.server.observe().targets
             ),
