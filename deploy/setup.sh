@@ -127,9 +127,10 @@ ensure_virtual_environment() {
 
 # What Raspberry Pis are served from. Everything else works without it, so a failure is no error.
 ensure_pi_packages() {
-    if [ -d var/arm64 ]; then return; fi
-    say "fetching Debian's arm64 packages for Raspberry Pis ..."
-    if ! .venv/bin/python3 -m netboot_site.pi_packages var/arm64 2>"$LOG" </dev/null; then
+    local sources=bootflow/raspberry_pi/waiting
+    if [ -f var/arm64/prepared ] && [ -z "$(find $sources -name '*.[ps]?' -newer var/arm64/prepared)" ]; then return; fi
+    say "fetching Debian's arm64 packages for Raspberry Pis, and making their waiting system ready ..."
+    if ! .venv/bin/python3 -m bootflow.raspberry_pi.waiting.prepare var/arm64 2>"$LOG" </dev/null; then
         say "warning: $(tail -n 1 "$LOG") Until then Raspberry Pis cannot boot from iSCSI disks." >&2
     fi
 }

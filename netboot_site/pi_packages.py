@@ -1,12 +1,8 @@
-"""Debian's arm64 packages that Raspberry Pis are served from: fetched once into a folder, then kept.
-
-python3 -m netboot_site.pi_packages FOLDER      # `make setup` calls it
-"""
+"""Debian's arm64 packages that Raspberry Pis are served from: fetched once into a folder, then kept."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -58,17 +54,3 @@ def _download(work: Path) -> None:
     libraries = apt.needs(INITIATOR, r"lib.*")
     apt.download([*kernel, FIRMWARE, BUSYBOX, INITIATOR, *libraries], work / "fetched")
     shutil.rmtree(work / "state")
-
-
-def fetch_if_missing(folder: Path) -> str:
-    """With all of it there nothing is asked of the network; returns why it failed, or nothing."""
-    try:
-        if missing_from(folder):
-            fetch(folder)
-    except (UnavailableError, OSError) as error:
-        return str(error)
-    return ""
-
-
-if __name__ == "__main__":
-    sys.exit(fetch_if_missing(Path(sys.argv[1]).resolve()) or 0)

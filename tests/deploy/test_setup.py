@@ -19,6 +19,7 @@ RUNTIME = [
     line for line in (PROJECT / "deploy/packages-runtime.txt").read_text().splitlines() if line[0] != "#"
 ]
 TESTING = [line for line in (PROJECT / "deploy/packages-test.txt").read_text().splitlines() if line[0] != "#"]
+SOURCES = "bootflow/raspberry_pi/waiting"
 STAND_IN = """#!/bin/bash
 echo "$(basename "$0") $*" >>"$CALLS"
 """
@@ -105,6 +106,9 @@ def bench(tmp_path: Path) -> Bench:
     python.symlink_to("/usr/bin/python3")
     (project / "var/demo/packages").mkdir(parents=True)
     (project / "var/arm64").mkdir()
+    (project / SOURCES).mkdir(parents=True)
+    (project / SOURCES / "init.sh").touch()
+    (project / "var/arm64/prepared").touch()
     (project / "var/pi/packages").mkdir(parents=True)
     (tmp_path / "calls").touch()
     made.install([*RUNTIME, *TESTING])
@@ -270,27 +274,38 @@ def test_the_virtual_pcs_packages_are_fetched_once_and_only_for_tests(as_root: B
     assert "fetching" not in as_root.run("test").stdout
 
 
-def fetch_by(bench: Bench, program: str) -> Path:
-    """Nothing is fetched yet, and this is what fetches; returns the folder to be."""
-    folder = bench.path / "project/var/arm64"
-    folder.rmdir()
-    (bench.path / "project/netboot_site").mkdir()
-    (bench.path / "project/netboot_site/pi_packages.py").write_text(f"import pathlib, sys\n{program}\n")
-    return folder
+def prepare_by(bench: Bench, program: str) -> Path:
+    """Nothing is fetched yet, and this is what fetches; returns the stamp that it is to leave."""
+    stamp = bench.path / "project/var/arm64/prepared"
+    stamp.unlink()
+    stamp.parent.rmdir()
+    (bench.path / "project" / SOURCES / "prepare.py").write_text(f"import pathlib, sys\n{program}\n")
+    return stamp
+
+
+MAKES_READY = "path = pathlib.Path(sys.argv[1]); path.mkdir(exist_ok=True); (path / 'prepared').touch()"
 
 
 @pytest.mark.parametrize("words", [(), ("test",)])
-def test_the_packages_of_raspberry_pis_are_fetched_once(as_root: Bench, words: tuple[str, ...]) -> None:
-    folder = fetch_by(as_root, "pathlib.Path(sys.argv[1]).mkdir()")
+def test_what_raspberry_pis_need_is_fetched_once(as_root: Bench, words: tuple[str, ...]) -> None:
+    stamp = prepare_by(as_root, MAKES_READY)
     done = as_root.run(*words)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == "setup: fetching Debian's arm64 packages for Raspberry Pis ...\n"
-    assert folder.is_dir()
+    assert done.stdout.startswith("setup: fetching Debian's arm64 packages for Raspberry Pis")
+    assert stamp.exists()
     assert as_root.run(*words).stdout == ""
 
 
-def test_without_the_packages_of_raspberry_pis_setup_warns_and_goes_on(as_root: Bench) -> None:
-    fetch_by(as_root, "sys.exit('The mirror is away. Try `make setup` again.')")
+def test_newer_sources_of_the_waiting_system_are_made_ready_again(as_root: Bench) -> None:
+    stamp = prepare_by(as_root, MAKES_READY)
+    as_root.run()
+    os.utime(stamp, (1, 1))
+    assert "making their waiting system ready" in as_root.run().stdout
+    assert as_root.run().stdout == ""
+
+
+def test_without_what_raspberry_pis_need_setup_warns_and_goes_on(as_root: Bench) -> None:
+    prepare_by(as_root, "sys.exit('The mirror is away. Try `make setup` again.')")
     done = as_root.run("test")
     assert done.returncode == 0, "all else works without them"
     assert "warning: The mirror is away. Try `make setup` again. Until then" in done.stderr

@@ -8,6 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from bootflow.raspberry_pi.waiting.build import prepare
 from bootflow.raspberry_pi.waiting.outlook import build_waiting_system, look_at_waiting_system
 from netboot_site import pi_packages, system
 from netboot_site.errors import OrchestratorError
@@ -27,6 +28,7 @@ class Command(BaseCommand):
         try:
             if options["fetch"]:
                 pi_packages.fetch(settings.PI_PACKAGES_PATH)
+                prepare(settings.PI_PACKAGES_PATH)
             system.act_as_owner_of(_nearest(Path(settings.TFTP_PATH)))
             folder = build_waiting_system()
         except (OrchestratorError, OSError) as error:

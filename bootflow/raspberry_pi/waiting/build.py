@@ -8,7 +8,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from bootflow.raspberry_pi.waiting.parts import Kernel, read_busybox, read_firmware, read_kernel
@@ -32,6 +32,7 @@ _CMDLINE = (
     " printk.devkmsg=on net.ifnames=0 panic=10 netboot.url={url}"
 )
 _KEY_LENGTH = 24
+_PREPARED = "waiting-"
 _GRACE_SECONDS = 600.0  # a Pi may be fetching the old one, or a build be under way
 
 
@@ -90,17 +91,44 @@ def missing_packages(names: Iterable[str]) -> str:
     )
 
 
+def prepared_folder(packages: Path) -> Path:
+    """Where the part of it lies that is the same at every address, if that has been made beforehand."""
+    return packages / f"{_PREPARED}{waiting_key(packages, '')}"
+
+
+def prepare(packages: Path) -> None:
+    """Make that part, so that an orchestrator which starts has only to copy it. Raises UnavailableError."""
+    place = prepared_folder(packages)
+    if place.is_dir():
+        return
+    with tempfile.TemporaryDirectory(dir=packages, prefix=".") as name:
+        _write(Path(name) / "made", _read_parts(packages, Path(name)))
+        for old in packages.glob(f"{_PREPARED}*"):
+            shutil.rmtree(old)
+        (Path(name) / "made").rename(place)
+
+
 def _build(work: Path, packages: Path, url: str) -> None:
+    ready = prepared_folder(packages)
+    if ready.is_dir():
+        parts = {path.name: path.read_bytes() for path in ready.iterdir()}
+    else:
+        parts = _read_parts(packages, work)
+    _write(work / "made", {**parts, "cmdline.txt": f"{_CMDLINE.format(url=url)}\n".encode()})
+
+
+def _read_parts(packages: Path, work: Path) -> dict[str, bytes]:
     kernel = read_kernel(packages, work / "kernel")
-    files = {
+    return {
         **read_firmware(packages),
         **kernel.device_trees,
         "kernel8.img": kernel.image,
         "initramfs8": initramfs(kernel, read_busybox(packages)),
         "config.txt": CONFIG.encode(),
-        "cmdline.txt": f"{_CMDLINE.format(url=url)}\n".encode(),
     }
-    folder = work / "made"
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
     folder.mkdir(mode=0o755)
     for name, content in files.items():
         (folder / name).write_bytes(content)

@@ -10,7 +10,12 @@ from pathlib import Path
 from django.conf import settings
 
 from bootflow.raspberry_pi.waiting.boards import served_families
-from bootflow.raspberry_pi.waiting.build import ensure_waiting_system, missing_packages, waiting_key
+from bootflow.raspberry_pi.waiting.build import (
+    ensure_waiting_system,
+    missing_packages,
+    prepared_folder,
+    waiting_key,
+)
 from bootflow.raspberry_pi.waiting.builder import Builder
 from netboot_site import pi_packages
 
@@ -37,12 +42,14 @@ def waiting_folder() -> Path:
 
 
 def build_waiting_system() -> Path:
-    """This host's waiting system, made if it is not there: half a minute. Raises UnavailableError."""
+    """This host's waiting system, made if it is not there. Raises UnavailableError."""
     return ensure_waiting_system(waiting_folder().parent, settings.PI_PACKAGES_PATH, waiting_url())
 
 
 def make_waiting_system() -> Path:
     """For convergence: the folder, or UnavailableError while it is not there; it is then being built."""
+    if prepared_folder(settings.PI_PACKAGES_PATH).is_dir() and not waiting_folder().is_dir():
+        return build_waiting_system()  # no more than copying files
     return _local_builder().round()
 
 

@@ -9,13 +9,18 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from bootflow.raspberry_pi.waiting import outlook
+from bootflow.raspberry_pi.waiting.build import prepare
+from bootflow.raspberry_pi.waiting.builder import Builder
 from bootflow.raspberry_pi.waiting.outlook import (
     build_waiting_system,
     look_at_waiting_system,
+    make_waiting_system,
     waiting_models,
     waiting_warning,
 )
 from netboot_site import pi_packages
+from netboot_site.errors import UnavailableError
 from tests.bootflow.raspberry_pi.debian import kernel_files, write_packages
 
 ALL_BUT_5 = (
@@ -51,6 +56,22 @@ def test_with_packages_it_is_on_its_way_and_then_serves_models(host: Path) -> No
     found = look_at_waiting_system()
     assert (found.folder, found.trouble) == (folder, "")
     assert found.models == waiting_models() == ALL_BUT_5
+
+
+def test_a_round_of_convergence_copies_what_was_prepared(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare(write_packages(host / "arm64"))
+    monkeypatch.setattr(outlook, "_local_builder", lambda: pytest.fail("a process was started"))
+    assert make_waiting_system() == look_at_waiting_system().folder
+
+
+def test_a_round_of_convergence_leaves_the_rest_to_a_process_of_its_own(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_packages(host / "arm64")
+    monkeypatch.setattr(outlook, "_local_builder", lambda: Builder(outlook.waiting_folder, ["/bin/true"]))
+    with pytest.raises(UnavailableError, match=r"^$"):
+        make_waiting_system()
+    assert look_at_waiting_system().folder is None
 
 
 def test_it_asks_at_the_address_of_this_host(host: Path) -> None:
