@@ -185,11 +185,11 @@ class KernelSetForm(forms.Form):
     cmdline = forms.CharField(
         label="Command line", max_length=2000, required=False,
         widget=forms.Textarea(attrs={"rows": 3, "spellcheck": "false"}),
-        help_text="One line, for a Pi without a disk: root over NFS, or in memory. With a disk, the "
-        "command line of the disk's own boot partition counts.",
+        help_text="One line, in the place of the set's cmdline.txt: a root over NFS, for example. For a Pi "
+        "with a disk, where it finds that is added.",
     )  # fmt: skip
-    kernel_url = forms.CharField(label="Kernel elsewhere", max_length=500, required=False)
-    initramfs_url = forms.CharField(label="Initramfs elsewhere", max_length=500, required=False)
+    kernel_url = forms.CharField(label="Kernel", max_length=500, required=False)
+    initramfs_url = forms.CharField(label="Initramfs", max_length=500, required=False)
 
     @classmethod
     def of(cls, kernel_set: KernelSet) -> KernelSetForm:

@@ -46,7 +46,10 @@ NO_SCRIPT = (
     "Loader fetched, no script asked for within 30 s: the machine reached TFTP but not HTTP port 8080. "
     "Is a firewall between them?"
 )
-NO_TREE = "The Raspberry Pi needs bcm2712-rpi-5-b.dtb, which its kernel set rpi-6.6 does not have: upload it."
+NO_TREE = (
+    "bcm2712-rpi-5-b.dtb was not there (asked for as 5c2e91d7/bcm2712-rpi-5-b.dtb): it is to be added to the "
+    "kernel set rpi-6.6"
+)
 
 
 def fill() -> None:
