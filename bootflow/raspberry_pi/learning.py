@@ -67,7 +67,7 @@ def told_by(events: Iterable[Mapping[str, Any]], mac: str) -> Told:
     rows = list(events)
     names = [asked_path(str(row["file"])).name for row in rows if row.get("file") and "role" in row]
     revision = _last(rows, "board_revision")
-    bootloader = _last(rows, "bootloader")
+    bootloader = _bootloader(rows)
     serials = list(dict.fromkeys(_serials(rows)))
     own = [serial for serial in serials if fits_mac(serial, mac) is not False]
     others = [serial for serial in serials if serial not in own[:1]]
@@ -119,6 +119,12 @@ def _serials(rows: Iterable[Mapping[str, Any]]) -> Iterable[str]:
 
 def _last(rows: list[Mapping[str, Any]], name: str) -> str:
     return next((str(row[name]) for row in reversed(rows) if row.get(name)), "")
+
+
+def _bootloader(rows: list[Mapping[str, Any]]) -> str:
+    """The ROM of a Pi 3 says that it is one; bootcode.bin, which it loads, asks anew and tells a serial."""
+    is_rom = any(row.get("bootloader") == ROM for row in rows)
+    return ROM if is_rom else _last(rows, "bootloader")
 
 
 def _model(revision: str, bootloader: str, names: list[str]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def _judge_kernel(story: Story) -> Verdict:
     lacking, broken, kernel = _lacking(story), _broken(story), _came(story, Role.KERNEL)
     if broken:
         return after(story, NEXT_STEP, _did_not_arrive(broken))
-    if kernel is None or (lacking and lacking.at > kernel.at):
+    if kernel is None or (lacking and lacking.at >= kernel.at):
         asked = lacking or story.last("file-missing", "file-probed", stage=Stage.TFTP)
         return after(story, NEXT_STEP, _lacks(story, asked) if asked else _last_file(story))
     return after(story, KERNEL_SPEAKS_WITHIN, _silent(story, kernel))
@@ -85,7 +85,9 @@ def _silent(story: Story, kernel: Seen) -> str:
             f"{within}: "
             f"check that it reaches HTTP port {story.http_port} and its disk's target{_prefix(story)}"
         )
-    lack = "" if initramfs else "no initramfs was fetched: without one it has no iSCSI; "
+    lacking = _all_lacking(story)
+    lack = f"{' and '.join(lacking)} {'was' if len(lacking) == 1 else 'were'} not there; " if lacking else ""
+    lack += "" if initramfs else "no initramfs was fetched: without one it has no iSCSI; "
     return (
         f"{fetched} fetched, and nothing was heard of it {within}: {lack}check that kernel, device tree and "
         f"initramfs belong together, and look at its screen{_prefix(story)}"

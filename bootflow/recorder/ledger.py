@@ -68,7 +68,8 @@ def add_event(boot: Boot, events: list[BootEvent], sighting: Sighting) -> None:
 def _likeness(kind: str, stage: str, detail: str, facts: Mapping[str, Any]) -> tuple[Any, ...]:
     """What two events share that are one and its repetition; each login of a loader is another attempt."""
     told = facts["file"] if "role" in facts and "file" in facts else detail
-    return kind, stage, told, facts.get("session") if kind == "login" else None
+    who = facts.get("bootloader"), facts.get("serial")  # of a Pi: its ROM and what that loads ask one by one
+    return kind, stage, told, facts.get("session") if kind == "login" else who
 
 
 def _timed(events: list[BootEvent], sighting: Sighting) -> Sighting:

@@ -140,6 +140,11 @@ def test_a_pi_that_nobody_knows_and_that_found_nothing_is_helped_by_approval_or_
     assert "approve it, or build the waiting system (manage.py build_waiting_system)" in reason
 
 
+def test_a_device_tree_that_was_missing_is_named_when_the_kernel_says_nothing() -> None:
+    events = [PI, START4, missing(1.5, "9ffefdef/bcm2711-rpi-4-b.dtb"), KERNEL, INITRAMFS]
+    assert "bcm2711-rpi-4-b.dtb was not there" in judge(events, 200).reason
+
+
 def test_a_file_that_came_at_the_second_try_is_no_fault() -> None:
     broken = file(2, "9ffefdef/initramfs8", "file-failed", "initramfs")
     assert "did not arrive" not in judge([PI, START4, KERNEL, broken, INITRAMFS], 500).reason
