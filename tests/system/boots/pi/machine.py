@@ -8,6 +8,7 @@ from pathlib import Path
 from netboot_site.demo.machine import Hardware, Machine
 from netboot_site.demo.netns import Namespace
 from tests.system.boots.pi.boards import Board
+from tests.system.boots.pi.device_tree import with_board
 from tests.system.boots.pi.place import PlayedPi
 from tests.system.boots.pi.rom import Fetched
 from tests.system.instance import Instance, Wire
@@ -27,9 +28,8 @@ class PiMachine(Machine):
     def load(self, fetched: Fetched) -> None:
         """Put into its memory what the firmware has there when it starts the kernel."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, data in (
-            ("kernel", fetched.kernel), ("dtb", fetched.device_tree), ("initrd", fetched.initramfs),
-        ):  # fmt: skip
+        tree = with_board(fetched.device_tree, fetched.board)
+        for name, data in (("kernel", fetched.kernel), ("dtb", tree), ("initrd", fetched.initramfs)):
             (self.folder / name).write_bytes(data)
         self.cmdline = fetched.cmdline.replace(*_SERIAL)
 
