@@ -210,7 +210,10 @@ class Instance:
             sent = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, sent)
             answer = connection.getresponse()
-            return Answer(answer.status, answer.read(), {k.lower(): v for k, v in answer.getheaders()})
+            found: dict[str, str] = {}
+            for key, value in answer.getheaders():  # there may be several cookies
+                found[key.lower()] = f"{found[key.lower()]}; {value}" if key.lower() in found else value
+            return Answer(answer.status, answer.read(), found)
         finally:
             connection.close()
 

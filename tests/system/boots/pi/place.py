@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -71,6 +72,11 @@ class PlayedPi:
             for path in paths:
                 client.read(path)
         return client
+
+    def socket(self) -> socket.socket:
+        """A UDP socket of its own."""
+        with self._entered():
+            return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 
     def lease(self) -> Lease:
         """The first DHCP exchange alone."""
