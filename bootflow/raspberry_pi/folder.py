@@ -21,7 +21,6 @@ from bootflow.raspberry_pi.trees import (
     SETS,
     STORE,
     TREES,
-    WAITING,
     Desired,
     FileSet,
     Observed,
@@ -55,11 +54,8 @@ class TftpFolder:
                 self._put_aside(name)
                 path.mkdir(mode=0o750 if name == TREES else 0o755)
 
-    def look(self, desired: Desired, waiting: str = "") -> Observed:
-        """What of it all is there and whole; a content that is not known yet is read.
-
-        Another waiting system than that of this name is an old one.
-        """
+    def look(self, desired: Desired) -> Observed:
+        """What of it all is there and whole; a content that is not known yet is read."""
         seen = Observed(names=dict(self._names(desired.names)))
         inodes = dict(self._contents(seen))
         for name, is_whole in self._entries(SETS, seen):
@@ -72,8 +68,6 @@ class TftpFolder:
             (seen.trees if whole else seen.strays).add(name if whole else f"{TREES}/{name}")
             if whole and tree is None:
                 seen.uses[name] = self._sets_of(name)
-        if waiting:
-            seen.strays |= {f"{WAITING}/{name}" for name in self._others(waiting)}
         return seen
 
     def store(self, sha256: str) -> None:
@@ -200,9 +194,6 @@ class TftpFolder:
         found = _walk(self.root / SETS / file_set.digest)
         wanted = {path: inodes.get(sha256) for path, sha256 in file_set.linked.items()}
         return {path: entry.inode() for path, entry in found.items()} == wanted
-
-    def _others(self, waiting: str) -> list[str]:
-        return [path.name for path in (self.root / WAITING).iterdir() if path.name != waiting]
 
     def _sets_of(self, tree_name: str) -> set[str]:
         """The sets that a tree of old leads into."""

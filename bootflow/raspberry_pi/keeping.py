@@ -63,12 +63,12 @@ class TreeKeeper:
         self._stamp: Any = None
         self._rows: Snapshot | None = None
         self._memory: Memory = {}
-        self._waiting = self._waiting_trouble = self._trouble = ""
+        self._waiting = self._served_waiting = self._waiting_trouble = self._trouble = ""
         self._goes_on_at: float | None = None  # with what could not be done, or not yet
 
     def round(self) -> str:
         """Look, mend, tell; what troubles us (empty: nothing)."""
-        rows, look = load(), self._look_is_due()
+        rows, look = load(), self._look_is_due() or self._waiting_has_come()
         updating = [device["pk"] for device in rows.devices if device["boot_plan__bootloader_update"]]
         if keep_image_sets(rows) or (updating and take_back_updates(updating)):
             rows = load()
@@ -81,6 +81,12 @@ class TreeKeeper:
     def _look_is_due(self) -> bool:
         late = self._looked_at is None or self.clock() - self._looked_at >= LOOK_PERIOD_SECONDS
         return late or self.folder.stamp() != self._stamp
+
+    def _waiting_has_come(self) -> bool:
+        """It is built beside our rounds, and Pis that nobody knows ask for it."""
+        if not self._waiting:
+            self._look_for_waiting()
+        return self._waiting != self._served_waiting
 
     def _is_unfinished(self) -> bool:
         return self._goes_on_at is not None and self.clock() >= self._goes_on_at
@@ -104,12 +110,12 @@ class TreeKeeper:
             self._look_for_waiting()
         if self._waiting_trouble:
             troubles[WAITING] = self._waiting_trouble
-        root = self._root_names()
+        root, self._served_waiting = self._root_names(), self._waiting
         root_set = None if BOOTCODE in root else self._root_set(rows)
         wanted = choose_all(rows, self._contents, self.place, root, self._memory)
         desired = desired_of(wanted, root, root_set)
         if look:
-            self.observed = self.folder.look(desired, self._waiting)
+            self.observed = self.folder.look(desired)
             self._looked_at = self.clock()
         self._apply(plan(desired, self.observed, self._spent(desired)), troubles)
         self._spent(desired)  # from now on
