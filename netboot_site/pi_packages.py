@@ -40,7 +40,8 @@ def fetch(folder: Path) -> None:
         _download(work)
         if missing := missing_from(work / "fetched"):
             raise UnavailableError(f"Debian's archive holds no {', '.join(missing)} for {ARCHITECTURE}.")
-        (work / "fetched").chmod(0o755)  # the services' users read them
+        for path in (work / "fetched", *(work / "fetched").iterdir()):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # the services' users read them
         with suppress(FileNotFoundError):
             folder.rename(work / "old")
         (work / "fetched").rename(folder)

@@ -21,7 +21,7 @@ def archive(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def download(apt: Apt, names: Iterable[str], folder: Path) -> None:
         for name in set(names) & set(held):
-            (folder / f"{name}_1_arm64.deb").touch()
+            (folder / f"{name}_1_arm64.deb").touch(mode=0o600)
 
     monkeypatch.setattr(Apt, "update", lambda apt: None)
     monkeypatch.setattr(Apt, "needs", lambda apt, name, pattern: [ALL[0] if "linux" in name else ALL[-1]])
@@ -40,6 +40,7 @@ def test_all_of_them_are_fetched_and_everyone_may_read_them(archive: list[str], 
     pi_packages.fetch(folder)
     assert {path.name.partition("_")[0] for path in folder.iterdir()} == set(ALL)
     assert folder.stat().st_mode & 0o777 == 0o755
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o644}
     assert [path.name for path in folder.parent.iterdir()] == ["arm64"], "something was left beside it"
 
 

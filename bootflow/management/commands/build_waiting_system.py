@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from bootflow.raspberry_pi.waiting.build import prepare
-from bootflow.raspberry_pi.waiting.outlook import build_waiting_system, look_at_waiting_system
+from bootflow.raspberry_pi.waiting.boards import served_families
+from bootflow.raspberry_pi.waiting.build import missing_packages, prepare, prepared_folder
+from bootflow.raspberry_pi.waiting.outlook import build_waiting_system
 from netboot_site import pi_packages, system
-from netboot_site.errors import OrchestratorError
+from netboot_site.errors import OrchestratorError, UnavailableError
 
 
 class Command(BaseCommand):
@@ -24,21 +26,30 @@ class Command(BaseCommand):
         parser.add_argument("--fetch", action="store_true", help="fetch the newest packages first")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Build it as the user whose the boot files are, and say which models it serves."""
+        """Build it, and say which models it serves."""
         try:
-            if options["fetch"]:
-                pi_packages.fetch(settings.PI_PACKAGES_PATH)
-                prepare(settings.PI_PACKAGES_PATH)
-            system.act_as_owner_of(_nearest(Path(settings.TFTP_PATH)))
-            folder = build_waiting_system()
-        except (OrchestratorError, OSError) as error:
+            folder = _made(Path(settings.PI_PACKAGES_PATH), fetch=options["fetch"])
+        except OrchestratorError as error:
             raise CommandError(str(error)) from error
-        size = sum(path.stat().st_size for path in folder.iterdir())
+        except OSError as error:  # pages show what convergence is told: no path
+            raise CommandError(f"The waiting system could not be made: {error.strerror}.") from error
+        files = {path.name: path for path in folder.iterdir()}
+        size = sum(path.stat().st_size for path in files.values())
         self.stdout.write(f"The waiting system is there ({size // 1024**2} MiB). It serves:")
-        for model in look_at_waiting_system().models:
+        for model in served_families(files, files["config.txt"].read_text()):
             self.stdout.write(f"  {model}")
 
 
-def _nearest(path: Path) -> Path:
-    """The path, or the folder above it that is there."""
-    return path if path.exists() else _nearest(path.parent)
+def _made(packages: Path, *, fetch: bool) -> Path:
+    """Its folder: where Raspberry Pis find it, or beside the packages on a host that was never started."""
+    if fetch:
+        pi_packages.fetch(packages)
+    if missing := pi_packages.missing_from(packages):
+        raise UnavailableError(missing_packages(missing))
+    with suppress(PermissionError):  # the services' user may read what `make setup` fetched, and no more
+        prepare(packages)
+    tftp = Path(settings.TFTP_PATH)
+    if not tftp.exists():
+        return prepared_folder(packages)
+    system.act_as_owner_of(tftp)
+    return build_waiting_system()

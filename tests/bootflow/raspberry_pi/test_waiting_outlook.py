@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from bootflow.management.commands import build_waiting_system as build_command
 from bootflow.raspberry_pi.waiting import outlook
-from bootflow.raspberry_pi.waiting.build import prepare
+from bootflow.raspberry_pi.waiting.build import prepare, prepared_folder
 from bootflow.raspberry_pi.waiting.builder import Builder
 from bootflow.raspberry_pi.waiting.outlook import (
     build_waiting_system,
@@ -85,17 +86,41 @@ def test_a_model_whose_device_tree_the_kernel_lacks_is_not_served(host: Path) ->
     assert set(ALL_BUT_5) - set(waiting_models()) == {"Raspberry Pi 400"}
 
 
-def test_the_command_builds_it_and_lists_the_models(host: Path) -> None:
-    write_packages(host / "arm64")
+def listed(*words: str) -> list[str]:
+    """The models that the command names."""
     out = StringIO()
-    call_command("build_waiting_system", stdout=out)
-    assert [line.strip() for line in out.getvalue().splitlines()[1:]] == list(ALL_BUT_5)
+    call_command("build_waiting_system", *words, stdout=out)
+    return [line.strip() for line in out.getvalue().splitlines()[1:]]
+
+
+def test_the_command_puts_it_where_pis_find_it_and_lists_the_models(host: Path) -> None:
+    write_packages(host / "arm64")
+    (host / "tftp").mkdir()
+    assert listed() == list(ALL_BUT_5)
     assert look_at_waiting_system().folder is not None
+
+
+def test_before_the_first_start_the_command_makes_no_folder_of_the_orchestrators(host: Path) -> None:
+    write_packages(host / "arm64")
+    assert listed() == list(ALL_BUT_5)
+    assert prepared_folder(host / "arm64").is_dir()
+    assert not (host / "tftp").exists(), "the services' user could not write there"
+
+
+def test_the_command_works_where_the_packages_cannot_be_written(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(packages: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    write_packages(host / "arm64")
+    (host / "tftp").mkdir()
+    monkeypatch.setattr(build_command, "prepare", refuse)
+    assert listed() == list(ALL_BUT_5)
 
 
 def test_the_command_fetches_only_when_asked(host: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pi_packages, "fetch", write_packages)
     with pytest.raises(CommandError, match=r"are missing \(a kernel, raspi-firmware"):
-        call_command("build_waiting_system")
-    call_command("build_waiting_system", "--fetch", stdout=StringIO())
-    assert waiting_models() == ALL_BUT_5
+        listed()
+    assert listed("--fetch") == list(ALL_BUT_5)
