@@ -15,7 +15,7 @@ from netboot_site.system import run
 
 LOADER = "ld-linux-aarch64.so.1"  # the dynamic linker of arm64 (its ELF ABI supplement)
 _BUSYBOX, _OPEN_ISCSI = "busybox-static", "open-iscsi"
-_PROGRAMS = {"busybox": (_BUSYBOX, "busybox"), "iscsistart": (_OPEN_ISCSI, "iscsistart")}
+_PROGRAMS = ("busybox", "iscsistart", "iscsid")
 _UNPACK_SECONDS = 60.0
 
 
@@ -55,14 +55,13 @@ def _unpack(package: Path, folder: Path) -> None:
 def _collected(work: Path) -> Initiator:
     """The programs are found by name: Debian moves them between /sbin and /usr/sbin."""
     unpacked = {path.name: path for path in sorted(work.rglob("*")) if path.is_file() and is_elf(path)}
-    missing = [name for name in ("busybox", "iscsistart", LOADER) if name not in unpacked]
+    missing = [name for name in (*_PROGRAMS, LOADER) if name not in unpacked]
     if missing:
         raise UnavailableError(f"Debian's packages hold no {', '.join(missing)}.")
-    libraries = with_libraries([unpacked["iscsistart"]], unpacked)
+    libraries = with_libraries([unpacked[name] for name in _PROGRAMS], unpacked)
     return Initiator(
         {
-            "busybox": unpacked["busybox"],
-            "iscsistart": unpacked["iscsistart"],
+            **{name: unpacked[name] for name in _PROGRAMS},
             f"lib/{LOADER}": unpacked[LOADER],
             **{f"lib/{name}": path for name, path in sorted(libraries.items())},
         }

@@ -24,6 +24,7 @@ def segment(initiator: Initiator, modules: Mapping[str, Sequence[Module]]) -> by
     """The archive; `modules` are those of each kernel release, in the order in which they are loaded."""
     entries = [
         cpio.file("scripts/netboot", (HERE / "netboot.sh").read_bytes()),
+        cpio.file("netboot/iscsid.conf", (HERE / "iscsid.conf").read_bytes()),
         cpio.file("netboot/udhcpc.sh", (HERE / "udhcpc.sh").read_bytes(), executable=True),
     ]
     for name, path in initiator.files.items():

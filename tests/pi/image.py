@@ -4,7 +4,8 @@
 from a cache, so that only the first of a kind takes time (some seconds). Its kernel is Debian's, packed as
 Raspberry Pi OS packs its own, its initramfs is a real one of initramfs-tools that can do no iSCSI, its root's
 first program (guest/init.sh) writes `/marker`, says `pi-guest: ...` on console and kernel log and calls
-`<netboot.url>online?mac=<netboot.mac>`.
+`<netboot.url>online?mac=<netboot.mac>`. With `pi-guest.writer=SECONDS` in its command line it goes on writing
+numbered records to its disk, with `pi-guest.end=poweroff` it switches itself off.
 """
 
 from __future__ import annotations

@@ -195,7 +195,7 @@ netboot_iscsistart()
 netboot_reason()
 {
 	${netboot_box} sed -n 's/^iscsistart: *//p' /run/netboot-login | ${netboot_box} grep -v '^Logging into' |
-		${netboot_box} tr '\n' ';'
+		${netboot_box} tr '\n' ' '
 }
 
 netboot_log_in()
@@ -213,7 +213,7 @@ netboot_log_in()
 			[ ${netboot_refused} -ge ${netboot_refused_most} ] &&
 				netboot_restart "What this device was started with is out of date."
 			;;
-		*) netboot_say "The login failed: $(netboot_reason). Trying again." ;;
+		*) netboot_say "The login failed and is tried again: $(netboot_reason)" ;;
 		esac
 		${netboot_box} sleep "${netboot_retry_seconds}"
 		netboot_check_in
@@ -242,11 +242,11 @@ netboot_write_fstab()
 	while IFS= read -r netboot_line || [ -n "${netboot_line}" ]; do
 		case "${netboot_line}" in
 		/dev/mmcblk0p[0-9]*)
-			netboot_number="${netboot_line#/dev/mmcblk0p}"
-			netboot_rest="${netboot_number#${netboot_number%%[!0-9]*}}"
-			netboot_number="${netboot_number%%[!0-9]*}"
+			# Not by the shell's own means: klibc's loses what is behind the number.
+			netboot_number=$(printf '%s\n' "${netboot_line}" | ${netboot_box} sed 's,^/dev/mmcblk0p\([0-9]*\).*,\1,')
 			if [ -b "${netboot_disk}${netboot_number}" ]; then
-				printf '%s\n' "${netboot_disk}${netboot_number}${netboot_rest}"
+				printf '%s\n' "${netboot_line}" |
+					${netboot_box} sed "s,^/dev/mmcblk0p[0-9]*,${netboot_disk}${netboot_number},"
 			else
 				printf '%s\n' "# not on this disk: ${netboot_line}"
 			fi
@@ -265,6 +265,31 @@ netboot_correct_fstab()
 	netboot_write_fstab "${netboot_fstab}" >/run/netboot-fstab
 	${netboot_box} mount -o bind /run/netboot-fstab "${netboot_fstab}" &&
 		netboot_say "/etc/fstab is shown with this disk in the SD card's place."
+}
+
+# Without iscsid a kernel never connects again to a server that was away for a moment. It runs beside the image's
+# own system, from memory, since its disk answers nothing while it is needed; an image that brings its own keeps it.
+netboot_keep_connected()
+{
+	[ -e "${rootmnt}/sbin/iscsid" ] || [ -e "${rootmnt}/usr/sbin/iscsid" ] && return 0
+	netboot_home=/run/netboot
+	${netboot_box} mkdir -p ${netboot_home}
+	# /run itself lets nothing be executed.
+	${netboot_box} mount -t tmpfs -o mode=0700,size=32M netboot ${netboot_home}
+	${netboot_box} mkdir -p ${netboot_home}/etc/iscsi ${netboot_home}/run/lock/iscsi ${netboot_home}/sbin
+	${netboot_box} cp -a /netboot/lib ${netboot_home}/lib
+	# systemd-shutdown(8) spares a process of this name, which the disk needs to the end.
+	${netboot_box} cp /netboot/iscsid ${netboot_home}/sbin/@iscsid
+	${netboot_box} cp /netboot/iscsid.conf ${netboot_home}/etc/iscsi/
+	echo "InitiatorName=${netboot_initiator}" >${netboot_home}/etc/iscsi/initiatorname.iscsi
+	echo "root:x:0:0:root:/:/bin/sh" >${netboot_home}/etc/passwd
+	for netboot_folder in proc sys dev; do
+		${netboot_box} mkdir -p ${netboot_home}/${netboot_folder}
+		${netboot_box} mount -o bind /${netboot_folder} ${netboot_home}/${netboot_folder}
+	done
+	LD_LIBRARY_PATH=/lib PATH=/sbin ${netboot_box} chroot ${netboot_home} @iscsid \
+		-c /etc/iscsi/iscsid.conf -i /etc/iscsi/initiatorname.iscsi >/run/netboot-iscsid 2>&1 ||
+		netboot_say "iscsid does not run; a disk whose server goes away stays away."
 }
 
 mount_top()
@@ -293,6 +318,7 @@ netboot_report()
 mountroot()
 {
 	local_mount_root
+	netboot_keep_connected
 	netboot_correct_fstab
 	netboot_report
 }

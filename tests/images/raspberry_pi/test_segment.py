@@ -103,6 +103,7 @@ def fstab(tmp_path: Path, shell: list[str], text: str) -> str:
     """What the hook makes of an /etc/fstab, for a root on a device whose partition 1 is there."""
     (tmp_path / "fstab").write_text(text)
     functions = (HERE / "netboot.sh").read_text().replace(". /scripts/local", "")
+    functions = functions.replace("/netboot/busybox", "busybox")
     script = f"{functions}\nnetboot_root=/dev/sda2\nnetboot_write_fstab {tmp_path}/fstab\n"
     script = script.replace("[ -b ", f"{tmp_path}/is-there ")
     (tmp_path / "is-there").write_text('#!/bin/sh\n[ "$1" = /dev/sda1 ]\n')

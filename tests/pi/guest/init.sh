@@ -29,4 +29,11 @@ if [ -n "$url" ]; then
 fi
 say "root is $root after $(cut -d' ' -f1 /proc/uptime) s"
 [ "$(option pi-guest.end)" = poweroff ] && sync && poweroff -f
+interval=$(option pi-guest.writer)
+number=1
+while [ -n "$interval" ]; do
+    echo $number | dd of=/records oflag=append conv=notrunc,fsync 2>/dev/null && say "record $number"
+    number=$((number + 1))
+    sleep "$interval"
+done
 while :; do sleep 3600; done
