@@ -36,7 +36,11 @@ from bootflow.recorder.story import (
 )
 
 KERNEL_SPEAKS_WITHIN = timedelta(seconds=120)  # a Pi 3 under emulation needs 70
-RESTARTED = "The waiting system was told to restart: the next boot is from its own disk."
+RESTARTED = "The waiting system was told to restart into what this device boots."
+COMES_BACK = (
+    "The waiting system was told to restart, and came back instead of this device's own files: its firmware "
+    "does not look in the folder of its serial number or MAC address. See the advice (TFTP_PREFIX)."
+)
 _FAILED_KINDS = ("file-missing", "file-refused")
 
 

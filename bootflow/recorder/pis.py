@@ -32,11 +32,11 @@ def devices_of(pis: Sequence[Booting]) -> dict[str, Device]:
 
 def learn(pis: Sequence[Booting], devices: dict[str, Device]) -> None:
     """Write what these boots tell: a row for each Pi that nobody knows, and what is new of the others."""
-    for boot, events in pis:
-        if not _is_surely_one(boot, events):
-            continue
+    sure = [(boot, events) for boot, events in pis if _is_surely_one(boot, events)]
+    known = {**devices, **_discover([boot for boot, _ in sure if boot.mac not in devices])}
+    for boot, events in sure:
         told = told_by([{**event.facts, "kind": event.kind} for event in events], boot.mac)
-        device = devices.get(boot.mac) or _discover(boot)
+        device = known.get(boot.mac)
         if device is not None and _is_news(boot, device, told):
             _write(boot, told)
 
@@ -62,21 +62,21 @@ def _is_surely_one(boot: Boot, events: Sequence[BootEvent]) -> bool:
     return is_pi_mac(boot.mac) or any(event.facts.get("client") == "rpi" for event in events)
 
 
-def _discover(boot: Boot) -> Device | None:
-    """A row for a Pi that asks now, unless there are too many of strangers already."""
-    asks = timezone.now() - boot.last_event_at <= _ASKS_NOW
-    if not asks or Device.objects.discovered().count() >= DISCOVERED_LIMIT:
-        return None
-    Device.objects.bulk_create(
-        [
-            Device(
-                mac=boot.mac, device_type=DeviceType.RASPI, firmware=Firmware.RASPBERRY_PI,
-                state=DeviceState.DISCOVERED, first_seen_at=boot.started_at, last_seen_at=boot.last_event_at,
-            )
-        ],
-        ignore_conflicts=True,  # its waiting system may have asked over HTTP meanwhile
-    )  # fmt: skip
-    return Device.objects.filter(mac=boot.mac).first()
+def _discover(boots: Sequence[Boot]) -> dict[str, Device]:
+    """A row for each Pi that asks now, unless there are too many of strangers already."""
+    now = timezone.now()
+    asking = [boot for boot in boots if now - boot.last_event_at <= _ASKS_NOW]
+    room = DISCOVERED_LIMIT - Device.objects.discovered().count() if asking else 0
+    made = [
+        Device(
+            mac=boot.mac, device_type=DeviceType.RASPI, firmware=Firmware.RASPBERRY_PI,
+            state=DeviceState.DISCOVERED, first_seen_at=boot.started_at, last_seen_at=boot.last_event_at,
+        )
+        for boot in asking[: max(0, room)]
+    ]  # fmt: skip
+    # Its waiting system may have asked over HTTP meanwhile.
+    Device.objects.bulk_create(made, ignore_conflicts=True)
+    return {device.mac: device for device in Device.objects.filter(mac__in=[one.mac for one in made])}
 
 
 def _is_news(boot: Boot, device: Device, told: Told) -> bool:

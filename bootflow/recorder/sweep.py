@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.utils import timezone
 
 from bootflow.models import Boot, BootEvent, BootOnce, BootPlan, Outcome, Stage
 from bootflow.recorder.judge import judge
+from bootflow.recorder.judge_pi import COMES_BACK, RESTARTED
 from bootflow.recorder.ledger import DETAIL_LENGTH, seen_of
 from bootflow.recorder.pi_changes import end_bootloader_updates, refresh_overlays
 from bootflow.recorder.pis import devices_of, learn, sources_of
@@ -20,6 +22,7 @@ from bootflow.services import spend_boot_once
 from devices.models import Device, DeviceState
 
 DELETE_STEP = 500
+_COMES_BACK_WITHIN = timedelta(minutes=5)
 _REACHED = (Stage.INSTALLER, Stage.ISCSI, Stage.OS)
 _SETTLED = timedelta(
     seconds=10
@@ -52,11 +55,19 @@ def _judge_one(boot: Boot, events: list[BootEvent], now: datetime, source: str) 
         last_event_at=boot.last_event_at,
         boots=source,
     )
+    if verdict.reason == RESTARTED and _came_back(boot):
+        verdict = replace(verdict, outcome=Outcome.FAILED, reason=COMES_BACK)
     with transaction.atomic():
         _tell(boot, events)
         _apply(boot, verdict)
         if _is_spent(boot, verdict, events, now):
             _spend(boot, verdict, now)
+
+
+def _came_back(boot: Boot) -> bool:
+    """Whether a Pi's boot before this one ended in the same way, moments ago."""
+    before = Boot.objects.filter(mac=boot.mac, finished_at__gte=boot.started_at - _COMES_BACK_WITHIN)
+    return before.exclude(pk=boot.pk).filter(reason__in=[RESTARTED, COMES_BACK]).exists()
 
 
 def _tell(boot: Boot, events: list[BootEvent]) -> None:
