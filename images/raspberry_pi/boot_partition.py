@@ -15,9 +15,11 @@ from netboot_site.errors import ValidationError
 MOST_FILES = 1000
 MOST_FILE_BYTES = 128 * 1024**2
 MOST_TOGETHER_BYTES = 1024**3
+_TOO_MANY = f"The boot partition holds more than {MOST_FILES} files. Remove some of them."
 _MOST_DEPTH = 4
 _MOST_PATH = 200
 _MOST_FOLDERS = 200
+_MOST_NAMES = 10 * MOST_FILES  # with those that are left out
 _PLAIN = re.compile(r"[A-Za-z0-9_+@][A-Za-z0-9._+@-]*")
 # What other systems leave on a memory card; nothing asks for it.
 _LITTER = re.compile(r"\..*|System Volume Information|FOUND\.\d{3}|lost\+found", re.IGNORECASE)
@@ -65,7 +67,7 @@ def copy_out(fat: Fat, folder: Path, report: Report) -> BootPartition:
     chosen = _chosen(fat, found.warnings)
     total = sum(entry.size_bytes for _, entry in chosen)
     if len(chosen) > MOST_FILES:
-        raise ValidationError(f"The boot partition holds more than {MOST_FILES} files. Remove some of them.")
+        raise ValidationError(_TOO_MANY)
     if total > MOST_TOGETHER_BYTES:
         raise ValidationError("The boot partition holds more than 1 GiB of files. Remove some of them.")
     done = 0
@@ -108,8 +110,12 @@ def _walk(fat: Fat, warnings: list[str]) -> Iterator[tuple[str, Entry]]:
     """All files; each folder once, however often and wherever it is named."""
     waiting = [("", fat.root())]
     seen: set[int] = set()
+    names = 0
     while waiting:
         folder, entries = waiting.pop()
+        names += len(entries)
+        if names > _MOST_NAMES:
+            raise ValidationError(_TOO_MANY)
         for entry in entries:
             path = f"{folder}{entry.name}"
             if _LITTER.fullmatch(entry.name):

@@ -16,6 +16,7 @@ _LIBRARIES = "lib/aarch64-linux-gnu"
 _TOOLS = "usr/share/initramfs-tools"
 # As MODULES=dep leaves it on a Pi that runs from its SD card: nothing of a network, nothing of SCSI.
 _MODULES = ["ext4", "crc32c_generic", "sdhci_iproc", "bcm2835"]
+_NETWORK_MODULES = ["dwc2", "cdc_ether", "smsc95xx", "lan78xx", "iscsi_tcp", "sd_mod"]
 _RULES = ("50-udev-default", "60-block", "60-persistent-storage", "73-special-net-names",
           "75-net-description", "80-net-setup-link", "80-drivers")  # fmt: skip
 _PROGRAMS = {
@@ -45,11 +46,8 @@ class _Tree:
     """What will be in the archive."""
 
     def __init__(self, packages: Path, options: PiImageOptions) -> None:
-        self.packages, self.entries, self._is_merged = (
-            packages,
-            dict[str, cpio.Entry](),
-            options.is_usr_merged,
-        )
+        self.packages, self.options = packages, options
+        self.entries: dict[str, cpio.Entry] = {}
 
     def put(self, name: str, data: bytes, mode: int = 0o644) -> None:
         place = self._place(name)
@@ -67,7 +65,7 @@ class _Tree:
         return self._place(name) in self.entries
 
     def _place(self, name: str) -> str:
-        return f"usr/{name}" if self._is_merged and name.split("/")[0] in _LINKS else name
+        return f"usr/{name}" if self.options.is_usr_merged and name.split("/")[0] in _LINKS else name
 
 
 def initramfs(packages: Path, kernel: Kernel, options: PiImageOptions, release: str = "") -> bytes:
@@ -149,7 +147,8 @@ def _add_libraries(tree: _Tree, programs: list[str]) -> None:
 def _add_modules(tree: _Tree, kernel: Kernel, release: str) -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        kernel.install(kernel.closure(_MODULES), root, release)
+        names = [*_MODULES, *(_NETWORK_MODULES if tree.options.iscsi else [])]
+        kernel.install(kernel.closure(names), root, release)
         for path in sorted((root / "lib/modules").rglob("*")):
             if path.is_file():
                 tree.put(str(path.relative_to(root)), path.read_bytes())

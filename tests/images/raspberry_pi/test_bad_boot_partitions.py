@@ -290,3 +290,19 @@ def test_a_root_named_as_a_memory_cards_is_named_by_what_stays(
     found = read(disk)
 
     assert re.fullmatch(r"UUID=[0-9a-f-]{36}", found.facts["root"]), found.facts["root"]
+
+
+def test_names_without_end_are_refused(disk: Path, tmp_path: Path, initiator: Initiator) -> None:
+    """A folder of two megabytes of names that nothing would ask for."""
+    fat = BootFat(disk)
+    first, clusters = 100_002, 4096
+    with disk.open("r+b") as writer:
+        writer.seek(fat.data + (first - 2) * 512)
+        writer.write((b"NAME    $$$\x20" + bytes(20)) * (clusters * 16))
+    for cluster in range(first, first + clusters - 1):
+        fat.chain(cluster, cluster + 1)
+    fat.chain(first + clusters - 1, 0x0FFFFFFF)
+    fat.start_at(OVERLAYS, first)
+
+    with pytest.raises(ValidationError, match="more than 1000 files"):
+        read_boot_files(disk, tmp_path, initiator, lambda done, total: None)
