@@ -233,3 +233,27 @@ def test_an_approved_pi_keeps_its_serial_and_is_named_by_its_model(api: Api) -> 
 def restarted(seconds_ago: float) -> Boot:
     """A boot of the waiting system that is told to restart."""
     tree = {"state": "ready", "why": "", "missing": []}
+    plan = {"state": "enrolled", "name": "pi", "device_type": "raspi", "tree": tree, "disk": DISK}
+    one = pi_boot(seconds_ago=seconds_ago)
+    event(one, "script", "script", 10, system="waiting", plan=plan)
+    sweep.judge_open_boots()
+    one.refresh_from_db()
+    return one
+
+
+def test_a_waiting_system_that_is_told_to_restart_ends_well_and_the_pis_next_boot_is_a_new_one() -> None:
+    one = restarted(60)
+    assert (one.outcome, one.reason) == ("ok", RESTARTED)
+    assert one.finished_at is not None
+
+
+def test_one_that_comes_back_again_and_again_has_failed_and_says_why() -> None:
+    assert restarted(300).reason == RESTARTED
+    for seconds_ago in (200, 100):
+        again = restarted(seconds_ago)
+        assert (again.outcome, again.reason) == ("failed", COMES_BACK)
+
+
+def test_one_that_restarted_an_hour_ago_has_not_come_back() -> None:
+    restarted(4000)
+    assert restarted(60).outcome == "ok"
