@@ -29,6 +29,7 @@ _FOLDERS = re.compile(
     r"|lib/modules/[^/]+/kernel/(arch|crypto|lib|net|sound|drivers/"
     r"(clk|gpu|i2c|media|mfd|misc|net|pci|pinctrl|pwm|usb|watchdog))/)"
 )
+_FIRMWARE = re.compile(r"lib/raspi-firmware/(bootcode\.bin|start[^/]*\.elf|fixup[^/]*\.dat)")
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -62,7 +63,7 @@ def read_kernel(packages: Path, work: Path) -> Kernel:
 
 def read_firmware(packages: Path) -> dict[str, bytes]:
     """bootcode.bin with each start file and its fixup file, all of one release."""
-    files = _files_of(packages, pi_packages.FIRMWARE, lambda name: name.startswith("lib/raspi-firmware/"))
+    files = _files_of(packages, pi_packages.FIRMWARE, lambda name: bool(_FIRMWARE.fullmatch(name)))
     return {name.rpartition("/")[2]: content for name, content in files.items()}
 
 

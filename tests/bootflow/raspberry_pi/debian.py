@@ -28,6 +28,7 @@ FIRMWARE: Mapping[str, bytes] = {
     f"usr/lib/raspi-firmware/{name}": name.encode() * 100
     for name in ("bootcode.bin", "start.elf", "fixup.dat", "start4.elf", "fixup4.dat")
 }
+BESIDE_FIRMWARE: Mapping[str, bytes] = {"usr/lib/raspi-firmware/README.md": b"# Firmware\n"}
 
 
 def module(needs: str = "") -> bytes:
@@ -78,7 +79,7 @@ def write_packages(folder: Path, kernel: Mapping[str, bytes] | None = None) -> P
     """All that the waiting system needs."""
     folder.mkdir(exist_ok=True)
     write_package(folder, f"linux-image-{RELEASE}", kernel or kernel_files())
-    write_package(folder, "raspi-firmware", FIRMWARE)
+    write_package(folder, "raspi-firmware", {**FIRMWARE, **BESIDE_FIRMWARE})
     write_package(folder, "busybox-static", {"bin/busybox": b"\x7fELF busybox"})
     write_package(folder, "open-iscsi", {"sbin/iscsistart": b"\x7fELF iscsistart"})
     return folder

@@ -50,6 +50,7 @@ def unpacked(initramfs: Path, folder: Path) -> Path:
 def test_every_firmware_file_is_there_as_the_package_has_it(made: Path) -> None:
     for path, content in FIRMWARE.items():
         assert (made / Path(path).name).read_bytes() == content, f"{path} was changed"
+    assert not (made / "README.md").exists(), "no Pi asks for it"
 
 
 def test_device_trees_have_the_names_that_the_firmware_asks_for(made: Path) -> None:

@@ -67,6 +67,17 @@ def test_a_time_that_is_no_number_is_three_seconds(word: str) -> None:
     assert obeyed(f"action wait\nseconds {word}")[-1] == "(wait, 3)"
 
 
+@pytest.mark.parametrize(
+    ("answer", "taken"),
+    [("action wait\nseconds 3", True), ("#!ipxe\necho The orchestrator is away", False), ("", False),
+     ("action", False), ("<html>action wait", False)],
+)  # fmt: skip
+def test_only_the_orchestrators_own_answer_counts(answer: str, taken: bool) -> None:
+    ask = HERE.joinpath("init.sh").read_text().partition("ask() {")[2].partition("\n}\n")[0]
+    script = f'timeout() {{ printf "%s" "$given"; }}\nask() {{{ask}\n}}\ngiven=$1\nask && echo taken\n:'
+    assert (shell(script, answer) == "taken\n") is taken
+
+
 def test_nothing_in_an_answer_is_run() -> None:
     shown = obeyed("action wait\nsay $(echo run) `echo run` \"; echo run '")
     assert shown[1] == "$(echo run) `echo run` \"; echo run '"
