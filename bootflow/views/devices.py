@@ -13,7 +13,7 @@ from bootflow.forms import AdditionForm, AssignForm, BootOnceForm, EditForm
 from bootflow.models import Boot
 from bootflow.outlook import outlook_of
 from bootflow.overview import named, search_devices, tracked
-from bootflow.pi_overview import pi_of
+from bootflow.pi_overview import pi_of, with_notes
 from bootflow.raspberry_pi.advice import advice_of
 from devices.models import Device, DeviceState
 from images.overview import disk_of, open_sessions_of_disk
@@ -98,13 +98,18 @@ def _facts(device: Device) -> list[tuple[str, str]]:
     return [(label, shown[key]) for key, label in FACTS_SHOWN.items() if key in shown]
 
 
+def _note(device: Device) -> str:
+    """Why a Pi that waits for approval shows no code."""
+    return with_notes([device])[0][1] if device.state == DeviceState.DISCOVERED else ""
+
+
 def _fragment(request: HttpRequest, device: Device) -> SafeString:
     boots = tracked(named(Boot.objects.filter(mac=device.mac))[:BOOTS_SHOWN])
     export = getattr(device, "export", None)
     context = {
         "device": device, "export": export, "disk": disk_of(export) if export else None,
         "outlook": outlook_of(device), "rows": boots, "pi": pi_of(device),
-        "advice": advice_of(device),
+        "advice": advice_of(device), "note": _note(device),
         "may_write": may_write(request.user),
         "running": next((item for item in boots if item.boot.finished_at is None), None),
         "sessions": open_sessions_of_disk(export) if export else [],

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bootflow import pi_overview
-from bootflow.models import BootPlan, PiTree
+from bootflow.models import BootPlan, KernelSet, PiTree
 from bootflow.raspberry_pi.advice import advice_of
 from bootflow.raspberry_pi.machine_id import ROM
 from bootflow.raspberry_pi.waiting.outlook import WaitingSystem
@@ -51,6 +51,15 @@ def test_a_pi_shows_under_which_names_its_files_are_served(operator_client: Clie
     assert "dc-a6-32-00-00-01/" in page
     assert "kiosk, its head" in page
     assert "Boots kiosk over iSCSI" in page
+
+
+def test_a_pi_leads_to_the_kernel_set_that_it_chose(operator_client: Client, pi: Device) -> None:
+    tree(pi)
+    link = '<a href="/kernel-sets/rpi/">'
+    assert link not in page_of(operator_client, pi)
+    KernelSet.objects.create(name="rpi")
+    BootPlan.objects.update(kernel_set="rpi")
+    assert link in page_of(operator_client, pi)
 
 
 def test_a_file_that_is_missing_is_named_before_the_pi_tries(operator_client: Client, pi: Device) -> None:
@@ -180,9 +189,10 @@ def test_a_pi_that_can_show_no_code_is_said_to_keep_retrying(
 ) -> None:  # fmt: skip
     waiting_system(monkeypatch, system)
     unknown(model)
-    page = operator_client.get("/").content.decode()
-    assert ("keeps retrying to boot" in page) is bool(said)
-    assert said in page
+    for path in ("/", f"/devices/{MAC}/"):
+        page = operator_client.get(path).content.decode()
+        assert ("keeps retrying to boot" in page) is bool(said), path
+        assert said in page, path
 
 
 def test_a_pc_that_waits_asks_for_no_waiting_system(

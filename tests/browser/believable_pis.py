@@ -152,14 +152,14 @@ def _blob(name: str, size_bytes: int) -> Blob:
 def _trees(devices: dict[str, Device], image: Image, own: KernelSet, now: datetime) -> None:
     entrance, canteen = devices["signage-entrance"], devices["signage-canteen"]
     gateway = devices["sensor-gateway"]
-    for device, boots in ((entrance, f"{image.name}, its head"), (canteen, "signage-canteen system disk")):
+    for device, boots in ((entrance, f"{image.id} over iSCSI"), (canteen, "signage-canteen-disk over iSCSI")):
         PiTree.objects.create(
             device=device, state="ready", names=[device.serial, device.mac.replace(":", "-")], boots=boots,
             digest="3f9ac1", observed_at=now,
         )  # fmt: skip
     PiTree.objects.create(
         device=gateway, state="incomplete", names=[gateway.serial, gateway.mac.replace(":", "-")],
-        boots="the kernel set rpi-6.6, without a disk", digest="77ab01",
+        boots="The kernel set rpi-6.6", digest="77ab01",
         missing=["bcm2712-rpi-5-b.dtb or bcm2712d0-rpi-5-b.dtb"], observed_at=now,
     )  # fmt: skip
     BootPlan.objects.create(
