@@ -8,15 +8,16 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from bootflow.raspberry_pi.serials import parse_serial
 from devices.models import Device, DeviceState, DeviceType, Group
 from images.models import ExportMode, Image
 from images.services import assign_image
 from netboot_site.errors import OrchestratorError, ValidationError
 from netboot_site.formats import clean_name, parse_mac
 
-COLUMNS = ("mac", "name", "device_type", "group", "image", "mode", "persistence", "version")
+COLUMNS = ("mac", "name", "device_type", "group", "image", "mode", "persistence", "version", "serial")
 NEEDED = COLUMNS[:3]
-OF_A_DISK = COLUMNS[5:]
+OF_A_DISK = COLUMNS[5:8]
 BATCH_ROWS = 5000
 SHOWN_MISTAKES = 50
 
@@ -34,6 +35,7 @@ class Row:
     mode: str
     persistence: str
     version: str
+    serial: str
 
 
 @transaction.atomic
@@ -46,13 +48,15 @@ def import_devices(*, lines: Iterable[str]) -> int:
     mistakes += _taken(rows)
     _refuse(mistakes)
     groups = _groups({row.group for row in rows if row.group})
-    Device.objects.bulk_create(
-        [_device(row, groups) for row in rows],
-        batch_size=BATCH_ROWS,
-        update_conflicts=True,  # one that was only discovered becomes known
-        unique_fields=["mac"],
-        update_fields=["name", "device_type", "group", "state", "updated_at"],
-    )
+    fields = ["name", "device_type", "group", "state", "updated_at"]
+    for has_serial in (False, True):  # what a device told of itself stays, unless the file says otherwise
+        Device.objects.bulk_create(
+            [_device(row, groups) for row in rows if bool(row.serial) is has_serial],
+            batch_size=BATCH_ROWS,
+            update_conflicts=True,  # one that was only discovered becomes known
+            unique_fields=["mac"],
+            update_fields=[*fields, "serial"] if has_serial else fields,
+        )
     _refuse(_assign([row for row in rows if row.image]))
     return len(rows)
 
@@ -104,12 +108,14 @@ def _row(line: int, fields: dict[str, str]) -> Row:
     disk = {name: fields.get(name, "").strip() for name in ("image", *OF_A_DISK)}
     if not disk["image"] and any(disk.values()):
         raise ValidationError(f"{', '.join(OF_A_DISK)} belong to a disk; name its image.")
+    mac = parse_mac(fields["mac"])
     return Row(
         line=line,
-        mac=parse_mac(fields["mac"]),
+        mac=mac,
         name=clean_name(fields["name"]),
         device_type=device_type,
         group=clean_name(group) if group else "",
+        serial=parse_serial(fields.get("serial", ""), device_type=device_type, mac=mac),
         **disk,
     )
 
@@ -130,6 +136,7 @@ def _device(row: Row, groups: dict[str, Group]) -> Device:
         name=row.name,
         device_type=row.device_type,
         group=groups.get(row.group),
+        serial=row.serial,
         state=DeviceState.ENROLLED,
     )
 

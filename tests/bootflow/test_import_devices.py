@@ -54,6 +54,25 @@ def test_a_discovered_device_becomes_known(file: Path) -> None:
     assert (device.state, device.name, device.facts) == (DeviceState.ENROLLED, "pc", {"serial": "1"})
 
 
+def test_a_serial_comes_in_with_its_device_and_one_that_was_told_stays_without(file: Path) -> None:
+    Device.objects.create(
+        mac="dc:a6:32:00:00:02", device_type="raspi", state=DeviceState.DISCOVERED, serial="1c2d3e4f"
+    )
+    rows = "b827eb6c4c16,pi 1,raspi,0xB66C4C16\ndca632000002,pi 2,raspi,\n525400000001,pc,x64,any 5CG1\n"
+    run(file, f"mac,name,device_type,serial\n{rows}")
+    serials = dict(Device.objects.values_list("name", "serial"))
+    assert serials == {"pi 1": "b66c4c16", "pi 2": "1c2d3e4f", "pc": "any 5CG1"}
+    run(file, "mac,name,device_type,serial\ndca632000003,pi 3,raspi,00000000deadbeef\n")
+    assert Device.objects.get(name="pi 3").serial == "00000000deadbeef"
+
+
+@pytest.mark.parametrize("serial", ["b66c4c1", "zz6c4c16", "00000000", "b6000000"])
+def test_a_serial_that_is_none_of_this_board_refuses_the_whole(file: Path, serial: str) -> None:
+    with pytest.raises(CommandError, match=r"line 2: .*serial"):
+        run(file, f"mac,name,device_type,serial\nb827eb6c4c16,pi,raspi,{serial}\n")
+    assert not Device.objects.exists()
+
+
 def test_every_bad_line_is_named_and_nothing_comes_in(file: Path) -> None:
     Device.objects.create(mac="52:54:00:00:00:07", device_type="x64", name="old")
     text = (

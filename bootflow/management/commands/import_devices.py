@@ -16,7 +16,7 @@ class Command(BaseCommand):
 
     help = (
         "Register devices from a CSV file with the columns mac,name,device_type and, where they are wanted, "
-        "group,image,mode,persistence,version."
+        "group,image,mode,persistence,version,serial."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
