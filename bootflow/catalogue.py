@@ -79,6 +79,10 @@ def delete_kernel_set(*, kernel_set: KernelSet) -> None:
     """Raises ConflictError for the default one and while a device uses it."""
     if kernel_set.is_default or kernel_set.name == ALWAYS_THERE:
         raise ConflictError(f"The kernel set {kernel_set.name!r} is the default one and stays.")
+    if kernel_set.is_of_image and kernel_set.image_id:
+        raise ConflictError(
+            f"The kernel set {kernel_set.name!r} is the boot partition of its image and goes with it."
+        )
     users = BootPlan.objects.filter(kernel_set=kernel_set).count()
     if users:
         raise ConflictError(f"The kernel set {kernel_set.name!r} is used by {users} devices.")

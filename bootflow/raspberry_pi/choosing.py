@@ -181,8 +181,10 @@ class Chooser:
         boots = f"{image_id} over iSCSI"
         if partition is None or not partition.is_ready:
             return Source(boots, waits=_why_not(partition))
-        own = self.rows.set_of(image_id)
-        return Source(boots, self.contents(partition), of_disk=True, kernel_set=own)
+        contents = self.contents(partition)
+        if not contents.file_set.linked:  # it is being read anew just now
+            return Source(boots, waits=BEING_READ)
+        return Source(boots, contents, of_disk=True, kernel_set=self.rows.set_of(image_id))
 
     def _of_set(self, row: SetRow, image_id: str | None) -> Source:
         over = f"{image_id} over iSCSI, with the kernel set {row.name}" if image_id else ""

@@ -96,7 +96,7 @@ class TreeKeeper:
         self._goes_on_at = None
         try:
             wanted = self._make(rows, troubles, look=look)
-        except OSError as error:
+        except (OSError, OrchestratorError) as error:
             troubles[""] = _words(error)
             self._looked_at, wanted = None, []
         else:

@@ -139,7 +139,8 @@ def test_a_set_of_an_image_is_read_and_not_changed(
     assert [file["path"] for file in told["files"]] == sorted(STOCK_FILES)
     kernel = api.get(f"{SETS}/pi-os/files/kernel8.img")
     assert b"".join(kernel) == STOCK_FILES["kernel8.img"]  # type: ignore[arg-type]
-    for answer in (put(api, "x", b"x", "pi-os"), api.delete(f"{SETS}/pi-os/files/kernel8.img")):
+    for answer in (put(api, "x", b"x", "pi-os"), api.delete(f"{SETS}/pi-os/files/kernel8.img"),
+                   api.delete(f"{SETS}/pi-os")):  # fmt: skip
         assert (answer.status_code, "boot partition of its image" in answer.json()["detail"]) == (409, True)
 
 
