@@ -27,8 +27,9 @@ class Apt:
     configuration: Path | None = None
 
     def update(self) -> None:
-        """Fetch the package lists. Raises UnavailableError, as all that follows."""
-        self._checked(run(["apt-get", "update", *self._options()], timeout_seconds=_UPDATE_SECONDS))
+        """Fetch the package lists. Raises UnavailableError, as all that follows: here if any list is away."""
+        words = ["apt-get", "update", *self._options(), "-o", "APT::Update::Error-Mode=any"]
+        self._checked(run(words, timeout_seconds=_UPDATE_SECONDS))
 
     def needs(self, package: str, pattern: str) -> list[str]:
         """The packages of that name pattern on which it depends, and on which those depend."""
@@ -114,5 +115,7 @@ def _graph(listing: str) -> dict[str, list[str]]:
 
 
 def _last_words(done: Completed) -> str:
+    """The first error that it names, which is the cause; else the last line."""
     lines: Sequence[str] = (done.stderr.strip() or done.stdout.strip()).splitlines()
-    return lines[-1].strip() if lines else "no reason given"
+    errors = [line for line in lines if line.startswith("E: ")]
+    return (errors or lines[-1:] or ["no reason given"])[0].strip().removesuffix(".")

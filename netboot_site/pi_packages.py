@@ -47,11 +47,23 @@ def fetch(folder: Path) -> None:
         (work / "fetched").rename(folder)
 
 
+def _update(apt: Apt) -> UnavailableError | None:
+    """What is away may be a source that is not needed: then the rest goes on without it."""
+    try:
+        apt.update()
+    except UnavailableError as error:
+        return error
+    return None
+
+
 def _download(work: Path) -> None:
     configuration = write_configuration(work, ARCHITECTURE)
     apt = Apt("Raspberry Pis", HOW_TO_FETCH, configuration)
-    apt.update()
-    kernel = apt.needs(f"linux-image-{ARCHITECTURE}", KERNEL_PARTS)
+    away = _update(apt)
+    try:
+        kernel = apt.needs(f"linux-image-{ARCHITECTURE}", KERNEL_PARTS)
+    except UnavailableError as error:
+        raise away or error from error
     libraries = apt.needs(INITIATOR, r"lib.*")
     apt.download([*kernel, FIRMWARE, BUSYBOX, INITIATOR, *libraries], work / "fetched")
     shutil.rmtree(work / "state")

@@ -71,10 +71,11 @@ def test_a_package_that_nobody_signed_is_refused_and_a_silent_mirror_asked_again
     assert "Acquire::Retries=3" in asked[0]
 
 
-def test_a_failure_holds_apts_last_words_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = Completed(("apt-get", "update"), 100, "Get:1", "W: first\nE: The mirror is away\n")
+def test_a_failure_holds_the_first_error_of_apt_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = "W: first\nE: The mirror is away.\nE: Some index files failed to download.\n"
+    failed = Completed(("apt-get", "update"), 100, "Get:1", said)
     monkeypatch.setattr(packages, "run", lambda *_, **__: failed)
-    with pytest.raises(UnavailableError, match=r"for tests .*E: The mirror is away.*Plug the cable in\."):
+    with pytest.raises(UnavailableError, match=r"for tests .*E: The mirror is away\).*Plug the cable in\."):
         Apt("tests", "Plug the cable in.").update()
 
 

@@ -78,7 +78,22 @@ def test_without_a_network_the_sentence_says_how_to_try_again(
     def away(apt: Apt) -> None:
         raise UnavailableError(f"No network. {apt.remedy}")
 
+    def nothing_known(apt: Apt, name: str, pattern: str) -> list[str]:
+        raise UnavailableError(f"There is no package {name}.")
+
     monkeypatch.setattr(Apt, "update", away)
-    with pytest.raises(UnavailableError, match="build_waiting_system --fetch"):
+    monkeypatch.setattr(Apt, "needs", nothing_known)
+    with pytest.raises(UnavailableError, match=r"No network\..*build_waiting_system --fetch"):
         pi_packages.fetch(tmp_path / "arm64")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_source_that_is_away_does_no_harm_if_the_packages_are_elsewhere(
+    archive: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(apt: Apt) -> None:
+        raise UnavailableError("One of the mirrors is away.")
+
+    monkeypatch.setattr(Apt, "update", away)
+    pi_packages.fetch(tmp_path / "arm64")
+    assert pi_packages.missing_from(tmp_path / "arm64") == []
