@@ -26,7 +26,6 @@ class Disk:
     product_id: str  # 16 characters (there too)
     scsi_id: str  # tgtd keeps 36 characters of this and of the serial
     serial: str
-    direct: bool = False  # read and written past the page cache, which whoever serves the file has already
 
 
 @dataclass(frozen=True, slots=True)

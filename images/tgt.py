@@ -88,12 +88,13 @@ class TgtServer:
         """tgtadm takes an empty or negative file name for a disk, so the file is looked at first.
 
         Of its stores `rdwr` brings SYNCHRONIZE CACHE to the disk and frees what is trimmed; `aio` does not.
+        Never past the page cache (`--bsoflags direct`): all parts of a write above 1 MiB to a served layer
+        would be sent at once, and QEMU's FUSE export (7.2) reads each into the buffer of the one before.
         """
         if not Path(disk.path).is_absolute() or not Path(disk.path).is_file():
             raise ConflictError("The disk's file is not there.")
         unit = ("--tid", str(tid), "--lun", str(lun))
-        flags = ("--bsoflags", "direct") if disk.direct else ()
-        self._do("new", "logicalunit", *unit, "-b", _checked(disk.path), "--bstype", "rdwr", *flags)
+        self._do("new", "logicalunit", *unit, "-b", _checked(disk.path), "--bstype", "rdwr")
 
     def describe_disk(self, tid: int, lun: int, disk: Disk) -> None:
         """thin_provisioning is taken only after the unit was made."""

@@ -130,8 +130,7 @@ class Door:
 
     def disk(self, path: str) -> Disk:
         """Its identity in the guest: the same wherever and whenever it is exported."""
-        product = self.image_id[:_PRODUCT_LENGTH]
-        return Disk(path, "NETBOOT", product, self.serial, self.serial, direct=bool(self.served_as))
+        return Disk(path, "NETBOOT", self.image_id[:_PRODUCT_LENGTH], self.serial, self.serial)
 
     @property
     def serial(self) -> str:

@@ -49,7 +49,7 @@ class Lab:
         """A target for it, as the converger makes one."""
         server = self.tgtd.server
         server.create_target(5, IQN)
-        server.create_disk(5, 1, Disk(served.path, "NETBOOT", "disk1", "disk1", "disk1", direct=True))
+        server.create_disk(5, 1, Disk(served.path, "NETBOOT", "disk1", "disk1", "disk1"))
         server.create_account("disk1.abcdef", "s" * 16)
         server.bind_account(5, "disk1.abcdef")
         server.allow(5, NAME)

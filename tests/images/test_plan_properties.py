@@ -205,11 +205,6 @@ def test_a_disk_is_what_its_image_says() -> None:
     assert door("disk1").disk("/x") == Disk("/x", "NETBOOT", "disk1", "disk1", "disk1")
 
 
-def test_only_a_layer_that_is_served_is_read_past_the_page_cache() -> None:
-    assert not door("disk1").disk("/x").direct
-    assert replace(door("disk1"), served_as="e1").disk("/x").direct
-
-
 @pytest.mark.parametrize("image_id", ["disk1", "a" * 63])
 def test_the_product_is_no_longer_than_scsi_allows(image_id: str) -> None:
     assert len(door(image_id).disk("/x").product_id) <= 16
