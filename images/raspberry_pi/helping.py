@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from images.raspberry_pi import initramfs, kernels, segment
-from images.raspberry_pi.boot_partition import MOST_FILE_BYTES, BootPartition
+from images.raspberry_pi.boot_partition import MOST_FILE_BYTES
 from images.raspberry_pi.ext import Ext
 from images.raspberry_pi.initiator import Initiator
 from images.raspberry_pi.initramfs import Initramfs, Maker
@@ -19,6 +19,10 @@ from images.raspberry_pi.unpacking import UnpackingError
 _NO_INITIATOR = (
     "The programs that let it reach its disk over iSCSI are missing on the storage node that read it."
     " Run `manage.py build_waiting_system --fetch` there."
+)
+_NO_INITRAMFS = (
+    "It has no initramfs, so its kernel cannot reach a disk over iSCSI. Install initramfs-tools in the system"
+    " and run `update-initramfs -c -k all` there."
 )
 
 
@@ -38,57 +42,55 @@ class Helper:
     disk: Path
     partitions: Sequence[Mapping[str, Any]]
     root: str
+    files: Mapping[str, Path]
+    warnings: list[str]
     initiator: Initiator | None
     work: Path
     tick: Callable[[], None]  # called between pieces of work; it may raise to end it
 
-    def help_all(
-        self, found: BootPartition, known: Sequence[kernels.Kernel], named: kernels.Named
-    ) -> list[Helped]:
+    def help_all(self, known: Sequence[kernels.Kernel], named: kernels.Named) -> list[Helped]:
         """Look into each initramfs of a 64-bit kernel, and replace those that need it."""
         helped: list[Helped] = []
         wide = [kernel for kernel in known if kernel.bits == 64]
-        for file in kernels.initramfs_files(found.files, named):
+        for file in kernels.initramfs_files(self.files, named):
             self.tick()
             kernel = kernels.kernel_of(file, "", known, named)
             if kernel is None or kernel.bits == 64:
-                one = self._help(file, found, wide, named)
-                helped += [one] if one is not None else []
+                helped.append(self._help(file, wide, named))
         if wide and not helped:
-            found.warnings.append("It has no initramfs, so its kernel cannot reach a disk over iSCSI.")
+            self.warnings.append(_NO_INITRAMFS)
         return helped
 
-    def _help(
-        self, file: str, found: BootPartition, wide: Sequence[kernels.Kernel], named: kernels.Named
-    ) -> Helped | None:
+    def _help(self, file: str, wide: Sequence[kernels.Kernel], named: kernels.Named) -> Helped:
         try:
-            looked = initramfs.look_into(found.files[file], self.work)
+            looked = initramfs.look_into(self.files[file], self.work)
         except UnpackingError as error:
-            found.warnings.append(f"The initramfs {file} cannot be read: {error}.")
+            self.warnings.append(f"The initramfs {file} cannot be read: {error}.")
             return Helped(file, "", "missing")
         kernel = kernels.kernel_of(file, looked.release, wide, named)
         release = kernel.release if kernel is not None and kernel.release else looked.release
         if looked.has_iscsi and looked.maker is not Maker.OTHER:
             return Helped(file, release, "dracut" if looked.maker is Maker.DRACUT else "open-iscsi")
         if looked.maker is not Maker.INITRAMFS_TOOLS:
-            found.warnings.append(_not_ours(file, looked))
+            self.warnings.append(_not_ours(file, looked))
             return Helped(file, release, "missing")
-        return Helped(file, release, self._add(file, release, found))
+        return Helped(file, release, self._add(file, release))
 
-    def _add(self, file: str, release: str, found: BootPartition) -> str:
+    def _add(self, file: str, release: str) -> str:
         """Put the segment behind it."""
         if self.initiator is None:
-            found.warnings.append(_NO_INITIATOR)
+            self.warnings.append(_NO_INITIATOR)
             return "missing"
         modules = self._modules(release)
         if modules.fault:
-            found.warnings.append(f"Kernel modules for {file} ({release or 'unknown'}): {modules.fault}.")
-        target = self.work / f"added-{found.files[file].name}"
-        segment.append(found.files[file], segment.segment(self.initiator, {release: modules.modules}), target)
+            self.warnings.append(f"Kernel modules for {file} ({release or 'unknown'}): {modules.fault}.")
+        target = self.work / f"added-{self.files[file].name}"
+        own = {release: modules.modules} if release else {}
+        segment.append(self.files[file], segment.segment(self.initiator, own), target)
         if target.stat().st_size > MOST_FILE_BYTES:
-            found.warnings.append(f"The initramfs {file} is too large for anything to be added to it.")
+            self.warnings.append(f"The initramfs {file} is too large for anything to be added to it.")
             return "missing"
-        target.replace(found.files[file])
+        target.replace(self.files[file])
         return "added"
 
     def _modules(self, release: str) -> Found:

@@ -83,37 +83,48 @@ def read_boot_files(disk: Path, work: Path, initiator: Initiator | None, report:
         found = boot_partition.copy_out(fat, folder, report)
     told = settings_files.read(found.files, found.warnings)
     named = kernels.named_in(told.config)
-    known = _kernels(found, named, work)
+    own = {
+        name.removeprefix(told.prefix): path
+        for name, path in found.files.items()
+        if name.startswith(told.prefix)
+    }
+    known = _kernels(own, found.warnings, named, work)
     total = sum(path.stat().st_size for path in found.files.values())
     report(total, total)
-    helper = helping.Helper(disk, partitions, told.root, initiator, work, lambda: report(total, total))
-    helped = helper.help_all(found, known, named)
+    helper = helping.Helper(
+        disk, partitions, told.root, own, found.warnings, initiator, work, lambda: report(total, total)
+    )
+    helped = helper.help_all(known, named)
     facts: BootFacts = {
         "cmdline": told.cmdline,
         "config": told.config,
-        "kernels": [{"file": one.file, "release": one.release, "bits": one.bits} for one in known],
-        "initramfs": [{"file": one.file, "release": one.release, "iscsi": one.iscsi} for one in helped],
+        "kernels": [{"file": told.prefix + k.file, "release": k.release, "bits": k.bits} for k in known],
+        "initramfs": [
+            {"file": told.prefix + one.file, "release": one.release, "iscsi": one.iscsi} for one in helped
+        ],
         "root": stable_root(told.root, partitions),
         "warnings": list(dict.fromkeys(found.warnings))[:_MOST_WARNINGS],
     }
     return BootBundle(found.files, facts)
 
 
-def _kernels(found: boot_partition.BootPartition, named: kernels.Named, work: Path) -> list[kernels.Kernel]:
+def _kernels(
+    files: Mapping[str, Path], warnings: list[str], named: kernels.Named, work: Path
+) -> list[kernels.Kernel]:
     """The kernels that are there; what is wrong with them is said."""
     known: list[kernels.Kernel] = []
-    for file in kernels.kernel_files(found.files, named):
+    for file in kernels.kernel_files(files, named):
         try:
-            kernel = kernels.look_into(file, found.files[file], work)
+            kernel = kernels.look_into(file, files[file], work)
         except UnpackingError as error:
-            found.warnings.append(f"The kernel {file} cannot be read: {error}.")
+            warnings.append(f"The kernel {file} cannot be read: {error}.")
             continue
         if kernel is not None:
             known.append(kernel)
     if not known:
-        found.warnings.append("The boot partition has no kernel, so nothing can start from it.")
+        warnings.append("The boot partition has no kernel, so nothing can start from it.")
     elif all(kernel.bits != 64 for kernel in known):
-        found.warnings.append(
+        warnings.append(
             "All of its kernels are made for 32 bits, with which a disk cannot be reached over iSCSI."
             " Use a 64-bit Raspberry Pi OS."
         )

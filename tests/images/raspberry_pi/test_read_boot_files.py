@@ -191,3 +191,26 @@ def test_without_the_programs_it_is_read_and_says_what_to_do(disk: Path, tmp_pat
     assert [one["iscsi"] for one in found.facts["initramfs"]] == ["missing"]
     assert "manage.py build_waiting_system --fetch" in found.facts["warnings"][0]
     assert "kernel8.img" in found.files
+
+
+def test_a_system_in_a_folder_of_its_own_is_found_by_its_prefix(
+    disk: Path, tmp_path: Path, read: Read, release: str
+) -> None:
+    """Ubuntu keeps the running and the new system in a folder each."""
+    pi_image(disk, PiImageOptions(config="[all]\nos_prefix=current/\n"))
+    partition = f"{disk}@@{BOOT_START_BYTES}"
+    moved = ("kernel8.img", "initramfs8", "cmdline.txt")
+    stock = by_mtools(disk, tmp_path / "mtools")
+    subprocess.run(["mmd", "-i", partition, "::/current"], check=True, timeout=20)
+    for name in moved:
+        argv = ["mmove", "-i", partition, f"::/{name}", "::/current/"]
+        subprocess.run(argv, check=True, timeout=20)
+
+    found = read(disk)
+
+    assert found.facts["kernels"] == [{"file": "current/kernel8.img", "release": release, "bits": 64}]
+    assert [(one["file"], one["iscsi"]) for one in found.facts["initramfs"]] == [
+        ("current/initramfs8", "added")
+    ]
+    assert (found.facts["cmdline"], found.facts["warnings"]) == (CMDLINE, [])
+    assert found.files["current/initramfs8"].read_bytes().startswith(stock["initramfs8"])
