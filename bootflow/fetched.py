@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bootflow.models import Boot, BootEvent, Stage
+from bootflow.raspberry_pi.paths import asked_path
 
 STAGES = {Stage.FIRMWARE, Stage.TFTP}
 CAME, PROBED = "file", "file-probed"
@@ -49,7 +50,7 @@ def fetches_of(boot: Boot, events: Iterable[BootEvent]) -> Fetches | None:
     if not any(event.stage == Stage.FIRMWARE for event in rows):
         return None
     files = [event for event in rows if event.kind != PROBED]
-    folder = _folder_of(rows)
+    folder = _folder_of(files)
     begin = min((_after(boot, event) - _lasted(event) for event in files), default=0.0)
     end = max((_after(boot, event) for event in files), default=0.0)
     return Fetches(
@@ -75,9 +76,9 @@ def _fetched(boot: Boot, event: BootEvent, folder: str, begin: float, span: floa
 
 
 def _folder_of(events: Iterable[BootEvent]) -> str:
-    """The Pi's own folder, which stands before most of the names: `9ffefdef/`."""
-    heads = [_file(event).split("/")[0] for event in events if "/" in _file(event)]
-    return f"{max(set(heads), key=heads.count)}/" if heads else ""
+    """The Pi's own folder, which stands before the names of what came: `9ffefdef/`."""
+    prefixes = [prefix for event in events if (prefix := asked_path(_file(event)).prefix)]
+    return f"{max(set(prefixes), key=prefixes.count)}/" if prefixes else ""
 
 
 def _name(event: BootEvent, folder: str) -> str:

@@ -220,3 +220,9 @@ def test_a_pc_and_a_pi_without_any_have_no_card_of_advice(operator_client: Clien
     assert "advice-title" not in page_of(operator_client, pi)
     pc = register_profile(mac="52:54:00:00:00:01", device_type="x64", name="pc")
     assert "advice-title" not in page_of(operator_client, pc)
+
+
+def test_the_list_tells_which_model_a_pi_is(operator_client: Client, pi: Device) -> None:
+    Device.objects.update(facts={"model": "Raspberry Pi 4 Model B Rev 1.4"})
+    page = operator_client.get("/devices/").content.decode()
+    assert ">4 Model B Rev 1.4<" in page
