@@ -60,6 +60,7 @@ class Told:
     serial: str
     other_serial: str  # a second one that contradicts the first
     facts: dict[str, Any]
+    has_kernel: bool = False  # its firmware came to its end
 
 
 def told_by(events: Iterable[Mapping[str, Any]], mac: str) -> Told:
@@ -76,6 +77,7 @@ def told_by(events: Iterable[Mapping[str, Any]], mac: str) -> Told:
         serial=own[0] if own else "",
         other_serial=others[0] if others else "",
         facts={name: value for name, value in facts.items() if value},
+        has_kernel=any(row.get("role") == "kernel" and row.get("kind") == "file" for row in rows),
     )
 
 
@@ -159,8 +161,11 @@ def weigh(told: Told, *, serial: str, facts: Mapping[str, Any], is_enrolled: boo
     }
     if seen and facts.get("serial_seen") != seen:
         filled["serial_seen"] = seen
-    settled = not seen and told.serial != "" and "serial_seen" in facts
-    return Learnt(kept, filled, ("serial_seen",) if settled else ())
+    settled = {
+        "serial_seen": not seen and told.serial != "",
+        "asks": told.has_kernel and "asks" not in told.facts,
+    }
+    return Learnt(kept, filled, tuple(name for name, is_so in settled.items() if is_so and name in facts))
 
 
 def _weigh_serial(told: Told, serial: str, is_enrolled: bool, is_taken: bool) -> tuple[str | None, str]:

@@ -30,7 +30,7 @@ from bootflow.recorder.story import (
     Story,
     Verdict,
     after,
-    is_pi,
+    boots_as_pi,
     seconds,
     stopped,
     waiting,
@@ -45,7 +45,7 @@ def judge(
     newest = max(event.at for event in events)
     silence = now - max(newest, last_event_at or newest)
     story = Story(mac, events, now - newest, silence, now, http_port, boots)
-    own = judge_pi.JUDGES.get(story.stage) if is_pi(events) else None
+    own = judge_pi.JUDGES.get(story.stage) if boots_as_pi(events) else None
     verdict = (own or _judges(story.stage))(story)
     over = verdict.finished_at is None and verdict.outcome != Outcome.RUNNING and story.silence > OVER_AFTER
     return Verdict(verdict.stage, verdict.outcome, verdict.reason, now) if over else verdict

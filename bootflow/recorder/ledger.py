@@ -13,7 +13,7 @@ from bootflow.models import Boot, BootEvent, Outcome, Stage
 from bootflow.recorder.judge import judge
 from bootflow.recorder.place import STAGE_ORDER, OpenBoot, Place, place
 from bootflow.recorder.sighting import Sighting
-from bootflow.recorder.story import Seen, Verdict, is_pi
+from bootflow.recorder.story import Seen, Verdict, boots_as_pi
 
 EVENTS_PER_BOOT_MAX = 300  # what a machine that asks for ever can make of one boot
 DETAIL_LENGTH = 500
@@ -98,7 +98,7 @@ def _view(boot: Boot | None, events: list[BootEvent]) -> OpenBoot | None:
     if boot is None:
         return None
     scripted = min((event.at for event in events if event.stage == Stage.SCRIPT), default=None)
-    return OpenBoot(boot.stage, boot.last_event_at, scripted, is_pi(seen_of(events)))
+    return OpenBoot(boot.stage, boot.last_event_at, scripted, boots_as_pi(seen_of(events)))
 
 
 def seen_of(events: Iterable[BootEvent]) -> list[Seen]:

@@ -16,7 +16,7 @@ from django.utils import timezone
 from bootflow.models import Boot, BootEvent, Stage
 from bootflow.recorder.ledger import add_event, seen_of, write_one
 from bootflow.recorder.sighting import Sighting, Sign
-from bootflow.recorder.story import is_pi
+from bootflow.recorder.story import boots_as_pi
 from images.models import Session
 
 LOGIN, TAKEOVER, AGAIN, LOGOUT = "login", "takeover", "login-again", "logout"
@@ -63,7 +63,7 @@ def _write_login(session: Session) -> None:
         return
     earlier = _has_loader_logged_in(boot)
     kind, stage = (TAKEOVER, Stage.OS) if earlier else (LOGIN, Stage.ISCSI)
-    loader = "initramfs" if is_pi(seen_of(boot.events.all())) else "loader"
+    loader = "initramfs" if boots_as_pi(seen_of(boot.events.all())) else "loader"
     who = "The operating system took over" if earlier else f"The {loader} logged in to"
     write_one(_sighting(session, session.started_at, mac, stage, kind, f"{who} its disk {_disk(session)}."))
 
@@ -97,7 +97,7 @@ def _write_missed(session: Session, boot: Boot) -> None:
     """A Pi's word that its root is mounted may come before the storage worker has seen its login."""
     events = list(boot.events.all())
     within = boot.started_at <= session.started_at
-    if within and is_pi(seen_of(events)) and not any(event.kind == LOGIN for event in events):
+    if within and boots_as_pi(seen_of(events)) and not any(event.kind == LOGIN for event in events):
         told = f"The initramfs logged in to its disk {_disk(session)}."
         add_event(boot, events, _sighting(session, session.started_at, boot.mac, Stage.ISCSI, LOGIN, told))
 
@@ -124,7 +124,7 @@ def settle() -> None:
         events = list(boot.events.all())
         logins = [event for event in events if event.kind == LOGIN]
         told_by_us = any(event.facts.get("system") == "initramfs" for event in events)
-        if logins and is_pi(seen_of(events)) and not told_by_us:
+        if logins and boots_as_pi(seen_of(events)) and not told_by_us:
             _settle(boot, logins[-1])
 
 

@@ -11,6 +11,7 @@ from bootflow.decision import BootDecision, Situation, decide
 from bootflow.models import Outcome, Stage
 from bootflow.recorder.place import STAGE_ORDER
 
+_PC_CLIENTS = ("pxe", "http", "ipxe")
 # How long nothing may happen before a boot is said to have stopped.
 NEXT_STEP = timedelta(seconds=30)
 LOGIN_WITHIN = timedelta(seconds=60)
@@ -79,6 +80,11 @@ class Story:
 def is_pi(events: Iterable[Seen]) -> bool:
     """Whether a Raspberry Pi's own firmware made these events."""
     return any(event.facts.get("client") == "rpi" or event.stage == Stage.FIRMWARE for event in events)
+
+
+def boots_as_pi(events: Sequence[Seen]) -> bool:
+    """Whether what follows is a Pi's way to boot: one with UEFI firmware in its tree goes on as a PC does."""
+    return is_pi(events) and not any(event.facts.get("client") in _PC_CLIENTS for event in events)
 
 
 def waiting(story: Story, why: str, what: str) -> Verdict:

@@ -77,3 +77,12 @@ def test_what_was_learnt_once_is_no_news_the_second_time(
 def test_nothing_told_is_nothing_learnt() -> None:
     learnt = weigh(Told("", "", {}), serial="9ffefdef", facts={}, is_enrolled=True, is_taken=False)
     assert (learnt.serial, learnt.facts, learnt.forget) == (None, {}, ())
+
+
+def test_what_was_odd_about_an_earlier_boot_is_forgotten_when_one_goes_well() -> None:
+    kernel = {"file": "9ffefdef/kernel8.img", "role": "kernel", "kind": "file"}
+    odd = {"asks": {"folder": "none"}}
+    for rows, forgotten in (([], ()), ([{**kernel, "kind": "file-missing"}], ()), ([kernel], ("asks",))):
+        told = told_by(rows, PI4)
+        learnt = weigh(told, serial="", facts=odd, is_enrolled=True, is_taken=False)
+        assert learnt.forget == forgotten, rows

@@ -195,6 +195,16 @@ def test_any_sign_of_its_system_ends_the_boot_well(kind: str) -> None:
     assert judge([*LOADED, CHECKED_IN, event], 999) == Verdict(Stage.OS, Outcome.OK, "", event.at)
 
 
+def test_a_pi_whose_own_files_are_uefi_firmware_is_judged_as_the_pc_that_it_plays() -> None:
+    uefi = seen(5, "dhcp", "discover", client="pxe", architecture=11)
+    loader = seen(6, "tftp", "file", file="ipxe-arm64.efi")
+    events = [PI, file(1, "9ffefdef/RPI_EFI.fd"), uefi, loader]
+    assert "loader fetched, no script asked for" in judge(events, 60).reason
+    asked_by_ipxe = seen(8, "script", "script", plan={"state": "disabled"})
+    verdict = judge([*events, seen(7, "dhcp", "discover", client="ipxe"), asked_by_ipxe], 60)
+    assert verdict.outcome == Outcome.LOCAL
+
+
 KINDS = st.sampled_from([
     "discover", "proxy", "no-offer", "file", "file-missing", "file-probed", "file-failed", "file-refused",
     "file-aborted", "script", "login", "logout", "settled", "online",

@@ -221,3 +221,12 @@ def test_a_pcs_loader_that_stays_logged_in_is_no_operating_system() -> None:
     login(250)
     look()
     assert ending(one) == ("iscsi", "failed")
+
+
+def test_ipxe_on_a_pi_with_uefi_firmware_is_a_loader_and_no_operating_system() -> None:
+    one = pi_booting(300)
+    event(one, "discover", "dhcp", 2, client="ipxe")
+    login(250)
+    look()
+    assert told(one)[-1] == LOADER
+    assert ending(one) == ("iscsi", "failed")
