@@ -266,3 +266,15 @@ def test_it_serves_with_and_without_io_uring(
         assert Path(served.path).read_bytes()[: len(PATTERN)] == PATTERN
     finally:
         store.stop("e1")
+
+
+def test_a_reader_that_shares_keeps_nobody_from_writing(store: LayerStore, base: LayerFile) -> None:
+    top = make_layer(store, base, 3)
+    reader = store.serve("j1", [top, base], writable=False, shared=True)
+    writer = store.serve("e1", [top, base])
+    with Path(writer.path).open("r+b") as file:
+        file.write(b"written")
+    assert {one.name for one in store.observe().values() if one.alive} == {"j1", "e1"}
+    assert not reader.writable
+    store.stop("j1")
+    assert store.observe()["e1"].alive
