@@ -188,6 +188,14 @@ class Wire:
     def discover(self, client: Client, seconds: float = 2.5) -> Answer | None:
         return self.receive(self.send(client, 1), seconds)
 
+    def offers(self, client: Client, seconds: float = 2.5) -> list[Answer]:
+        """Those of every server on the wire."""
+        xid, until, found = self.send(client, 1), time.monotonic() + seconds, []
+        while (left := until - time.monotonic()) > 0:
+            if (answer := self.receive(xid, left)) is not None:
+                found.append(answer)
+        return found
+
     def request(self, client: Client, address: str) -> Answer | None:
         extra = ((50, socket.inet_aton(address)), (54, socket.inet_aton(SERVER)))
         return self.receive(self.send(client, 3, extra=extra))

@@ -8,7 +8,14 @@ import pytest
 
 from netboot_site.formats import device_code
 from tests.system.boots.conftest import FirstBoot
-from tests.system.boots.pc import UP, read_from_disk, wait_until
+from tests.system.boots.mixed import (
+    pis_get_their_own,
+    plain_bios_pc_gets_undionly,
+    uefi_pc_loaded_snponly,
+    wait_for_script,
+)
+from tests.system.boots.pc import UP, Pc, read_from_disk, wait_until
+from tests.system.instance import Instance
 
 pytestmark = [pytest.mark.qemu, pytest.mark.real_tgtd, pytest.mark.real_dnsmasq, pytest.mark.slow]
 
@@ -87,3 +94,20 @@ def test_its_disk_cannot_be_taken_away_while_it_runs(first_boot: FirstBoot) -> N
 def test_the_system_writes_on_after_iscsid_took_the_session_over(first_boot: FirstBoot) -> None:
     before = first_boot.pc.last_record()
     wait_until("five more records", lambda: first_boot.pc.last_record() >= before + 5, 60)
+
+
+def test_a_pi_and_a_uefi_pc_on_its_wire_each_get_their_own_loader(
+    first_boot: FirstBoot, room: Instance, work: Path
+) -> None:
+    """Besides this PC, whose card is an iPXE and went straight to its script, and one with a plain card."""
+    uefi = Pc.plug(room, work, 9, "uefi")
+    uefi.register()
+    uefi.machine.power_on()
+    try:
+        pis_get_their_own(room)
+        plain_bios_pc_gets_undionly(room, "10.66.0.210")
+        wait_for_script(uefi)
+    finally:
+        uefi.machine.power_off()
+    uefi_pc_loaded_snponly(uefi.boots())
+    assert first_boot.boot["outcome"] == "ok"

@@ -10,6 +10,12 @@ from typing import Any
 import pytest
 
 from tests.system.boots.foreign import foreign_dhcp_server
+from tests.system.boots.mixed import (
+    pis_get_their_own,
+    plain_bios_pc_gets_undionly,
+    uefi_pc_loaded_snponly,
+    wait_for_script,
+)
 from tests.system.boots.pc import UP, Pc, make_image, read_from_disk
 from tests.system.instance import Instance, Wire
 
@@ -87,3 +93,17 @@ def test_we_handed_out_no_address(uefi_boot: UefiBoot) -> None:
     log = (uefi_boot.pc.instance.data_path / "logs" / "dnsmasq.log").read_text()
     assert "PXE(" in log, "our dnsmasq was never asked"
     assert "DHCPACK" not in log
+
+
+def test_a_pi_a_bios_pc_and_a_uefi_pc_on_this_wire_each_get_their_own_loader(
+    uefi_boot: UefiBoot, proxy_room: Instance, work: Path
+) -> None:
+    bios = Pc.plug(proxy_room, work, 8)
+    bios.machine.power_on()
+    try:
+        pis_get_their_own(proxy_room)
+        plain_bios_pc_gets_undionly(proxy_room, "10.66.0.210")
+        wait_for_script(bios)
+    finally:
+        bios.machine.power_off()
+    uefi_pc_loaded_snponly(uefi_boot.pc.boots())
