@@ -72,7 +72,7 @@ def find_device(mac: str) -> Device:
 def detail_page(request: HttpRequest, device: Device, *, status: int = 200, **refused: Form) -> HttpResponse:
     """The page; a form that was refused stands there with its errors and the person's input."""
     context: dict[str, Any] = {"device": device, "live": _fragment(request, device), "facts": _facts(device)}
-    context["pi"] = pi_of(device)
+    context |= {"pi": pi_of(device), "advice": advice_of(device)}
     if may_write(request.user) and device.state != DeviceState.DISCOVERED:
         context.update(_forms(device) | refused)
     return render(request, "devices/detail.html", context, status=status)
@@ -109,7 +109,7 @@ def _fragment(request: HttpRequest, device: Device) -> SafeString:
     context = {
         "device": device, "export": export, "disk": disk_of(export) if export else None,
         "outlook": outlook_of(device), "rows": boots, "pi": pi_of(device),
-        "advice": advice_of(device), "note": _note(device),
+        "note": _note(device),
         "may_write": may_write(request.user),
         "running": next((item for item in boots if item.boot.finished_at is None), None),
         "sessions": open_sessions_of_disk(export) if export else [],

@@ -10,10 +10,12 @@ from django.views.decorators.http import require_POST
 from bootflow.forms import AdditionForm, ConfirmForm
 from bootflow.pi_overview import Pi, pi_of
 from bootflow.pi_tree_overview import tree_view
+from bootflow.raspberry_pi.shown import tree_shown
 from bootflow.raspberry_pi.updates import WARNING, cancel_bootloader_update, prepare_bootloader_update
 from bootflow.services import add_to_config, set_serial
 from bootflow.views.devices import detail_page, find_device
-from devices.models import DeviceState
+from devices.models import Device, DeviceState
+from netboot_site.errors import OrchestratorError
 from netboot_site.pages import (
     REFUSED,
     Question,
@@ -103,13 +105,23 @@ def update_bootloader(request: HttpRequest, mac: str) -> HttpResponse:
     form = ConfirmForm(posted(request))
     question = Question(
         f"Update the bootloader of {pi.device}",
-        "The files that rewrite it are taken from its kernel set: pieeprom.upd or recovery.bin.",
+        _what_rewrites(pi.device),
         "Rewrite it at the next boot", "bolt", lost=WARNING, back=_back(pi),
     )  # fmt: skip
     return ask(
         request, question, form, lambda: prepare_bootloader_update(device=pi.device),
         to=_back(pi)[0], done=f"The next boot of {pi.device} rewrites its bootloader.",
     )  # fmt: skip
+
+
+def _what_rewrites(device: Device) -> str:
+    try:
+        files = sorted(tree_shown(device).update)
+    except OrchestratorError as error:
+        return str(error)
+    if not files:
+        return f"What {device} boots has no file for it: put pieeprom.upd or recovery.bin into its set first."
+    return f"What {device} boots has {', '.join(files)} for it."
 
 
 @operator_required

@@ -132,7 +132,9 @@ def test_a_bootloader_is_rewritten_only_after_the_warning_was_confirmed(
 ) -> None:
     KernelSetFile.objects.create(kernel_set_id="rpi", path="pieeprom.upd", blob=blob("f"))
     path = f"/devices/{MAC}/bootloader/"
-    assert "Keep it powered" in operator_client.get(path).content.decode()
+    question = operator_client.get(path).content.decode()
+    assert "Keep it powered" in question
+    assert "has pieeprom.upd for it" in question
     assert operator_client.post(path).status_code == 422
     assert not updates()
     assert operator_client.post(path, {"sure": "on"}).status_code == 302
@@ -144,6 +146,7 @@ def test_a_bootloader_is_rewritten_only_after_the_warning_was_confirmed(
 
 
 def test_without_the_files_a_bootloader_cannot_be_rewritten(operator_client: Client, pi: Device) -> None:
+    assert "into its set first" in operator_client.get(f"/devices/{MAC}/bootloader/").content.decode()
     answer = operator_client.post(f"/devices/{MAC}/bootloader/", {"sure": "on"})
     assert answer.status_code == 422
     assert "neither pieeprom.upd nor recovery.bin" in answer.content.decode()
