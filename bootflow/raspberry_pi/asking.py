@@ -152,7 +152,7 @@ def _facts_of(told: dict[str, str]) -> dict[str, str]:
     revision = told.get("revision", "").lower()
     known = _REVISION.fullmatch(revision)
     board = board_of(int(revision, 16)) if known else None
-    model = told.get("model", "")[:_MODEL_LENGTH]
+    model = told.get("model", "").replace("+", " ")[:_MODEL_LENGTH]  # an initramfs writes a space so
     facts = {
         "model": board.model if board else model,
         "board_revision": f"{int(revision, 16):06x}" if known else "",

@@ -129,7 +129,10 @@ netboot_ask()
 	netboot_query="${netboot_query}&model=$(netboot_tree_text model)&revision=${netboot_revision}"
 	netboot_query="${netboot_query}&system=initramfs&retry=${netboot_retry}"
 	# Not `wget -T`: with it some builds of busybox end with a segmentation fault.
-	${netboot_box} timeout 15 ${netboot_box} wget -q -O /run/netboot-answer "${netboot_url}pi?${netboot_query}" 2>/dev/null
+	${netboot_box} timeout 15 ${netboot_box} wget -q -O /run/netboot-answer "${netboot_url}pi?${netboot_query}" 2>/dev/null ||
+		return 1
+	# While the orchestrator is away its web server answers with a script for PCs.
+	read -r netboot_key netboot_value </run/netboot-answer && [ "${netboot_key}" = action ]
 }
 
 # Sets netboot_action and netboot_seconds, and says what the server wants said once.

@@ -84,6 +84,7 @@ def test_from_another_address_nothing_of_it_is_kept(identity: bool | None) -> No
         ("Anything", "c03111", {"model": "Raspberry Pi 4 Model B Rev 1.1", "board_revision": "c03111"}),
         ("A new one", "00ffffff", {"model": "A new one", "board_revision": "ffffff"}),
         ("", "zz", {}),
+        ("Raspberry+Pi+3+Model+B+Plus", "", {"model": "Raspberry Pi 3 Model B Plus"}),
         ("x" * 500, "", {"model": "x" * 100}),
     ],
 )

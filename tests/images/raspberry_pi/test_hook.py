@@ -133,6 +133,16 @@ def test_after_five_questions_without_an_answer_it_goes_on(run: Run, server: Ser
     assert done.count("slept 5") == 4
 
 
+@pytest.mark.parametrize("answer", ["#!ipxe\necho Asking again.\n", "", "say hello\naction restart\n"])
+def test_what_a_web_server_says_in_the_orchestrators_place_is_no_answer(
+    run: Run, server: Server, answer: str
+) -> None:
+    server.answers = [answer]
+
+    assert run(f"{url(server)}\nnetboot_check_in")[-2:] == ["Going on without its answer.", "done"]
+    assert len(server.asked) == 5
+
+
 def test_an_answer_begins_the_count_anew(run: Run, server: Server) -> None:
     server.answers = [*[None] * 3, "action wait\nseconds 1\n", *[None] * 4, "action boot\n"]
 
