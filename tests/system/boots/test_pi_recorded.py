@@ -140,9 +140,9 @@ def test_a_firmware_that_stops_is_told_with_the_file_that_it_lacked(
         (folder / "config.txt").write_text("arm_64bit=1\ninitramfs initramfs8 followkernel\n")
     stopped = power_on(board, wire, tmp_path)
     record(server, tmp_path)
-    Boot.objects.update(last_event_at=timezone.now() - timedelta(minutes=1))
+    Boot.objects.update(last_event_at=timezone.now() - timedelta(minutes=5))
     for event in BootEvent.objects.all():
-        event.at -= timedelta(minutes=1)
+        event.at -= timedelta(minutes=5)
         event.save()
     sweep.judge_open_boots()
     boot = Boot.objects.get(mac=board.mac)
