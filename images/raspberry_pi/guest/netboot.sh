@@ -96,21 +96,28 @@ netboot_find_nic()
 	return 1
 }
 
+netboot_lease()
+{
+	${netboot_box} ip link set "${netboot_nic}" up
+	${netboot_box} udhcpc -q -n -f -t 8 -T 2 -A 1 -i "${netboot_nic}" -s /netboot/udhcpc.sh >/dev/null 2>&1 &&
+		[ -e "/run/net-${netboot_nic}.conf" ]
+}
+
+# The card is looked for again each time: udev gives it another name soon after it has appeared.
 netboot_connect()
 {
 	netboot_waited=0
-	until netboot_find_nic; do
-		[ $((netboot_waited % 30)) = 10 ] &&
+	${netboot_box} ip link set lo up
+	wait_for_udev 10
+	until netboot_find_nic && netboot_lease; do
+		if [ -n "${netboot_nic}" ]; then
+			netboot_say "No DHCP server answers on ${netboot_nic}; asking again."
+		elif [ $((netboot_waited % 30)) = 10 ]; then
 			netboot_say "Still waiting for a network card with the address ${netboot_mac:-of any kind}."
+		fi
 		netboot_waited=$((netboot_waited + 1))
 		${netboot_box} sleep 1
-	done
-	${netboot_box} ip link set lo up
-	${netboot_box} ip link set "${netboot_nic}" up
-	export netboot_box
-	until ${netboot_box} udhcpc -q -n -f -t 8 -T 2 -A 1 -i "${netboot_nic}" -s /netboot/udhcpc.sh >/dev/null 2>&1; do
-		netboot_say "No DHCP server answers on ${netboot_nic}; asking again."
-		${netboot_box} sleep 2
+		wait_for_udev 10
 	done
 	. "/run/net-${netboot_nic}.conf"
 	netboot_say "${netboot_nic} has the address ${IPV4ADDR}."

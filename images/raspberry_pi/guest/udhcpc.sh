@@ -3,7 +3,7 @@
 [ "$1" = bound ] || [ "$1" = renew ] || exit 0
 box=/netboot/busybox
 $box ip address flush dev "$interface" scope global
-$box ip address add "$ip/${mask:-24}" broadcast + dev "$interface"
+$box ip address add "$ip/${mask:-24}" broadcast + dev "$interface" || exit 1
 for gateway in $router; do
 	$box ip route replace default via "$gateway" dev "$interface"
 	break

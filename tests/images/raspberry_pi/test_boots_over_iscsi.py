@@ -182,7 +182,8 @@ def test_a_stock_initramfs_finds_its_root_on_iscsi_and_keeps_it_when_the_server_
     assert console.count("The disk is being made.") == 1, "it is said again at each check-in"
     assert SECRET not in "".join(re.findall(r"netboot: .*", console.partition("netboot: Starting")[2]))
     checked_in = [path for path in asked if path.startswith("/boot/pi?")]
-    assert f"mac={board.mac}&serial=&model=Raspberry+Pi+3+Model+B&" in checked_in[0], checked_in
+    assert f"mac={board.mac}&serial={board.serial:0>16}&model=Raspberry+Pi+3+Model+B&" in checked_in[0]
+    assert re.search(r"&revision=[0-9a-f]{8}&", checked_in[0]), checked_in
     assert checked_in[0].endswith("system=initramfs&retry=0")
     assert checked_in[1].endswith("system=initramfs&retry=1")
     assert "pi-guest: root is /dev/sda2" in console

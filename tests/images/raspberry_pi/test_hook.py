@@ -16,7 +16,18 @@ SHELLS = (["dash"], ["busybox", "sh"])
 BOX = """\
 #!/bin/sh
 case "$1" in
-sleep) echo "slept $2" >>{log} ;;
+sleep)
+    echo "slept $2" >>{log}
+    [ ! -e {folder}/later ] || mv {folder}/later/* {folder}/net/
+    ;;
+ip) [ "$5" != up ] || [ -e {folder}/net/$4 ] ;;
+udhcpc)
+    while [ "$1" != -i ]; do shift; done
+    [ -e {folder}/net/$2 ] || exit 1
+    echo "asked on $2" >>{log}
+    echo try >>{folder}/tries
+    [ $(wc -l <{folder}/tries) -gt {silent} ] && echo "IPV4ADDR='10.0.0.7'" >{folder}/net-$2.conf
+    ;;
 reboot) echo rebooted >>{log}; kill -9 $PPID ;;
 *) exec busybox "$@" ;;
 esac
@@ -69,20 +80,22 @@ def server() -> Iterator[Server]:
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Runs one of the hook's functions and returns what was said and done, in its order."""
     log, box, login = tmp_path / "log", tmp_path / "box", tmp_path / "login"
-    box.write_text(BOX.format(log=log))
+    box.write_text(BOX.format(log=log, folder=tmp_path, silent=2))
     login.write_text(LOGIN.format(folder=tmp_path))
+    (tmp_path / "net").mkdir()
     for path in (box, login):
         path.chmod(0o755)
     hook = (HERE / "netboot.sh").read_text()
     for old, new in (
         (". /scripts/local\n", ""), ("/netboot/busybox", str(box)), (">/dev/kmsg", f">>{log}"),
-        ("/run/netboot-", f"{tmp_path}/run-"), ("/netboot/lib/ld-linux-aarch64.so.1", str(login)),
+        ("/run/netboot-", f"{tmp_path}/run-"), ("/run/net-", f"{tmp_path}/net-"),
+        ("/sys/class/net", f"{tmp_path}/net"), ("/netboot/lib/ld-linux-aarch64.so.1", str(login)),
     ):  # fmt: skip
         assert old in hook, old
         hook = hook.replace(old, new)
 
     def made(words: str) -> list[str]:
-        given = "netboot_shown=7\nnetboot_retry=0\nnetboot_mac=b8:27:eb:00:00:01"
+        given = "wait_for_udev() { :; }\nnetboot_shown=7\nnetboot_retry=0\nnetboot_mac=b8:27:eb:00:00:01"
         script = f"{given}\n{hook}\n{words}\necho done >>{log}\n"
         subprocess.run([*request.param, "-c", script], timeout=60, check=False, capture_output=True)
         return [line.removeprefix("<5>netboot: ") for line in log.read_text().splitlines()]
@@ -168,6 +181,33 @@ def test_what_the_server_says_is_only_said(run: Run, server: Server, tmp_path: P
 
     assert run(f"{url(server)}\nnetboot_check_in") == [words, "done"]
     assert not (tmp_path / "evil").exists()
+
+
+def add_card(folder: Path, name: str, mac: str) -> None:
+    (folder / name / "device").mkdir(parents=True)
+    (folder / name / "address").write_text(f"{mac}\n")
+
+
+def test_dhcp_is_asked_until_it_answers_on_the_card_that_it_was_started_from(
+    run: Run, tmp_path: Path
+) -> None:
+    add_card(tmp_path / "net", "eth0", "b8:27:eb:00:00:99")
+    add_card(tmp_path / "net", "eth1", "b8:27:eb:00:00:01")
+    (tmp_path / "net/lo").mkdir()
+
+    done = run("netboot_connect")
+
+    silent = ["asked on eth1", "No DHCP server answers on eth1; asking again.", "slept 1"]
+    assert done == [*silent, *silent, "asked on eth1", "eth1 has the address 10.0.0.7.", "done"]
+
+
+def test_a_card_that_appears_late_and_is_renamed_is_found(run: Run, tmp_path: Path) -> None:
+    add_card(tmp_path / "later", "enxb827eb000001", "b8:27:eb:00:00:01")
+
+    done = run("netboot_connect")
+
+    assert done[0] == "slept 1"
+    assert done[-2] == "enxb827eb000001 has the address 10.0.0.7."
 
 
 def test_a_login_is_tried_until_it_succeeds(run: Run, tmp_path: Path) -> None:
