@@ -7,6 +7,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 
 from django.conf import settings
 
@@ -24,12 +25,12 @@ from bootflow.dnsmasq import (
 )
 from bootflow.models import BootNetwork, PiMacPrefix
 from bootflow.ports import BootHost, DhcpServer, ObservedDhcp
-from bootflow.raspberry_pi.choosing import local_place
+from bootflow.raspberry_pi.choosing import Place, local_place
 from bootflow.raspberry_pi.keeping import TreeKeeper
-from bootflow.raspberry_pi.waiting.outlook import make_waiting_system
+from bootflow.raspberry_pi.waiting.outlook import make_waiting_system, waiting_warning
 from bootflow.reservations import MAC_PREFIX, host_records, reservations
 from devices.models import Device
-from netboot_site.errors import OrchestratorError, ValidationError
+from netboot_site.errors import OrchestratorError, UnavailableError, ValidationError
 from netboot_site.heartbeat import beat
 
 logger = logging.getLogger(__name__)
@@ -131,10 +132,21 @@ def local_host() -> LocalHost:
     return LocalHost(tftp_path=settings.TFTP_PATH, http_path=settings.BOOT_FILES_PATH / "loaders")
 
 
-@functools.cache
 def local_trees() -> TreeKeeper:
     """The trees of Raspberry Pis on this host; it remembers what it saw from round to round."""
-    return TreeKeeper(settings.TFTP_PATH, local_place(), make_waiting_system)
+    return _trees_below(settings.TFTP_PATH, local_place())
+
+
+@functools.cache
+def _trees_below(root: Path, place: Place) -> TreeKeeper:
+    return TreeKeeper(root, place, _waiting_system)
+
+
+def _waiting_system() -> Path:
+    """Raises UnavailableError; that packages are missing is said by /health, and troubles no service."""
+    if waiting_warning():
+        raise UnavailableError("")
+    return make_waiting_system()
 
 
 def _converge_loaders(host: BootHost) -> str:
