@@ -152,8 +152,11 @@ def _devices() -> tuple[list[dict[str, Any]], dict[int, dict[str, Any]]]:
     """Each with its plan and its export, by names as a join would give them."""
     rows = Device.objects.filter(device_type=DeviceType.RASPI, state=DeviceState.ENROLLED).order_by("mac")
     devices = list(rows.values(*_DEVICE_COLUMNS, model=KT("facts__model")))
-    plans = _by(BootPlan.objects.values("device_id", *_PLAN_COLUMNS), "device_id", "boot_plan__")
-    exports = _by(Export.objects.values("device_id", *_EXPORT_COLUMNS), "device_id", "export__")
+    pis = {"device__device_type": DeviceType.RASPI}  # there may be far more PCs
+    plans = _by(
+        BootPlan.objects.filter(**pis).values("device_id", *_PLAN_COLUMNS), "device_id", "boot_plan__"
+    )
+    exports = _by(Export.objects.filter(**pis).values("device_id", *_EXPORT_COLUMNS), "device_id", "export__")
     no_plan, no_export = _none("boot_plan__", _PLAN_COLUMNS), _none("export__", _EXPORT_COLUMNS)
     for device in devices:
         device |= plans.get(device["pk"], no_plan)
