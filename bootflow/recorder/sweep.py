@@ -130,4 +130,4 @@ def _boots_estimate() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE relname = 'bootflow_boot'")
         (guess,) = cursor.fetchone()
-    return int(guess) if 0 <= guess < settings.BOOT_HISTORY_MAX // 2 else Boot.objects.count()
+    return int(guess) if 0 < guess < settings.BOOT_HISTORY_MAX // 2 else Boot.objects.count()
