@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from bootflow.models import KernelSet, KernelSetFile
-from bootflow.raspberry_pi.choosing import kernel_of
 from bootflow.raspberry_pi.config import render_config
+from bootflow.raspberry_pi.kernels import kernel_of
 from bootflow.raspberry_pi.models import Family, missing_files
 from devices.models import Device, DeviceType
 from images.models import BlobPart, BootFile, BootFiles, BootFilesState

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +14,12 @@ from bootflow.raspberry_pi.config import (
     Addition,
     Kernel,
     check_addition,
-    effective,
     os_prefix,
     overlay_names,
     render_config,
 )
-from bootflow.raspberry_pi.models import KERNELS_32, KERNELS_64, family_of, missing_of_any
+from bootflow.raspberry_pi.kernels import kernel_of
+from bootflow.raspberry_pi.models import family_of, missing_of_any
 from bootflow.raspberry_pi.rows import Contents, Partition, SetRow, Snapshot
 from bootflow.raspberry_pi.trees import CMDLINE, CONFIG, Tree, mac_name, serial_name
 from images import lineage
@@ -316,28 +316,6 @@ def _kernel(contents: Contents, source: Source, target: Target | None) -> Kernel
         contents.config, contents.file_set.linked, contents.facts,
         urls=(row.kernel_url, row.initramfs_url) if row else ("", ""), over_iscsi=target is not None,
     )  # fmt: skip
-
-
-def kernel_of(
-    config: str, paths: Collection[str], facts: Mapping[str, Any], *, urls: tuple[str, str], over_iscsi: bool
-) -> Kernel:
-    """What is to be said of the kernel after a set's own config.txt."""
-    kernel, initramfs = (_named(url, paths) for url in urls)
-    asks = over_iscsi and not {"initramfs", "auto_initramfs"} & effective(config).keys()
-    bits = {int(one.get("bits") or 0) for one in facts.get("kernels", ())}
-    return Kernel(_is_64bit([kernel] if kernel else paths, bits), kernel, initramfs, auto_initramfs=asks)
-
-
-def _named(url: str, paths: Collection[str]) -> str:
-    """A kernel_url that is a file of the set: `kernel8.img`, `/kernel8.img`."""
-    return url.lstrip("/") if url.lstrip("/") in paths else ""
-
-
-def _is_64bit(kernels: Collection[str], bits: Collection[int]) -> bool | None:
-    """Also where there is a 32-bit one besides. None: not known, so what the set says stays."""
-    if 64 in bits or any(name in KERNELS_64 for name in kernels):
-        return True
-    return False if 32 in bits or any(name in KERNELS_32 for name in kernels) else None
 
 
 def _unhelped(contents: Contents) -> tuple[str, ...]:
