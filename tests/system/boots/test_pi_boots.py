@@ -141,7 +141,7 @@ def test_unknown_it_gets_the_waiting_system_from_the_root(waited: Life) -> None:
     assert waited.waiting is not None
     assert waited.waiting.prefix == ""
     assert "iscsi" not in waited.waiting.cmdline
-    for text in (BOARD.mac, device_code(BOARD.mac), "Approve it in the dashboard"):
+    for text in (BOARD.mac, device_code(BOARD.mac), "Approve it in the dashboard", "Name: Raspberry Pi 3"):
         assert text in waited.waiting_console
 
 
