@@ -138,11 +138,13 @@ class Instance:
 
 
 def wait_for(path: Path) -> None:
+    """Until somebody listens: the socket's file is there a little before that."""
     for _ in range(300):
-        if path.exists():
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
             return
         time.sleep(0.1)
-    raise RuntimeError(f"{path.name} did not appear")
+    raise RuntimeError(f"nobody listens at {path.name}")
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.request import urlopen
 
 from tests.bootflow.dhcp_lab import ip, packet_socket
 from tests.system.boots.pi.boards import Board
@@ -64,6 +65,13 @@ class PlayedPi:
             fetched = Firmware(self.board, client).run()
         fetched.leases, fetched.seconds = leases, time.monotonic() - began
         return fetched
+
+    def check_in(self, cmdline: str, retry: int) -> str:
+        """What its initramfs is told, when it asks as this command line says."""
+        said = dict(word.partition("=")[::2] for word in cmdline.split())
+        url = f"{said['netboot.url']}pi?mac={said['netboot.mac']}&system=initramfs&retry={retry}"
+        with self._entered(), urlopen(url, timeout=10) as answer:
+            return str(answer.read().decode())
 
     def ask(self, *paths: str) -> Client:
         """A Pi that has an address, and asks for these files alone."""
