@@ -17,14 +17,6 @@ ETC = Path("/etc")
 _FIRST_WITH_FIRMWARE = 12  # Debian 12 moved firmware from non-free into non-free-firmware
 _KEPT = ("Uris", "Suites", "Signed-By", "Trusted", "Check-Valid-Until", "Allow-Insecure")
 _ROLLING = "stable|testing|unstable|sid"
-# Where another system finds Debian's packages once it has Debian's keys.
-DEBIANS_KEYS = Path("../usr/share/keyrings/debian-archive-keyring.gpg")
-DEBIAN_12: Stanza = {
-    "Uris": "http://deb.debian.org/debian",
-    "Suites": "bookworm bookworm-updates",
-    "Components": "main",
-    "Signed-By": "/usr/share/keyrings/debian-archive-keyring.gpg",
-}
 _POCKETS = r"(-updates|-security|-proposed-updates|/updates)?"
 # `clear` forgets what this machine does after an update of its own lists: emptying its caches, for one.
 _CONFIGURATION = """\
@@ -50,8 +42,6 @@ def write_configuration(folder: Path, architecture: str, etc: Path = ETC) -> Pat
     """Write the configuration into the folder and return its file. Raises UnavailableError."""
     release = read_release(etc / "os-release")
     stanzas = debian_sources(etc / "apt", release)
-    if not stanzas and (etc / DEBIANS_KEYS).exists():
-        release, stanzas = {}, [DEBIAN_12]
     if not stanzas:
         raise UnavailableError(_nothing_to_copy(release))
     for name in ("sources", "state/lists/partial", "cache/archives/partial"):
@@ -68,9 +58,8 @@ def _nothing_to_copy(release: dict[str, str]) -> str:
     system = release.get("PRETTY_NAME", "This system")
     return (
         f"{system} has no package source of Debian, and only Debian's archive holds both the firmware of"
-        " Raspberry Pis and a kernel for them. Install the package debian-archive-keyring and run"
-        " `make setup` again; or run that on a machine with Debian, and copy its folder var/arm64 into this"
-        " project's folder."
+        " Raspberry Pis and a kernel for them. Run `make setup` on a machine with Debian, and copy its folder"
+        " var/arm64 into this project's folder."
     )
 
 
