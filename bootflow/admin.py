@@ -27,8 +27,10 @@ from bootflow.models import (
     KernelSet,
     KernelSetFile,
     LogPosition,
+    NetworkChoice,
     PiMacPrefix,
     PiTree,
+    WireLook,
 )
 from bootflow.raspberry_pi.prefixes import add_prefix, remove_prefix
 from netboot_site.guarded import ReadOnlyAdmin, ServiceAdmin, page_link
@@ -191,3 +193,19 @@ class LogPositionAdmin(ReadOnlyAdmin):
     """How far the recorder has read."""
 
     list_display = ["source", "offset", "inode"]
+
+
+@admin.register(NetworkChoice)
+class NetworkChoiceAdmin(ReadOnlyAdmin):
+    """How the boot network was chosen to be served."""
+
+    list_display = ["interface", "dhcp_mode", "dhcp_range", "chosen_at"]
+    search_fields = ["interface"]
+
+
+@admin.register(WireLook)
+class WireLookAdmin(ReadOnlyAdmin):
+    """Which other servers answered on an interface."""
+
+    list_display = ["interface", "requested_at", "observed_at", "last_error"]
+    search_fields = ["interface"]

@@ -159,6 +159,40 @@ class BootNetwork(models.Model):
         return self.interface
 
 
+class NetworkChoice(models.Model):
+    """How the boot network is to be served, chosen on a page; the environment's variables come before it.
+
+    There is at most one row, number 1.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    interface = models.CharField(max_length=15)
+    dhcp_mode = models.CharField(max_length=6, help_text="proxy, server or off.")
+    dhcp_range = models.CharField(max_length=31, blank=True, help_text="`first,last` of the pool.")
+    chosen_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="network_choice_is_one")]
+
+    def __str__(self) -> str:
+        return f"{self.dhcp_mode} on {self.interface}"
+
+
+class WireLook(models.Model):
+    """Which other DHCP and PXE servers answer on an interface: asked for, and as last seen."""
+
+    interface = models.CharField(max_length=15, primary_key=True)
+    requested_at = models.DateTimeField(null=True)
+    observed_at = models.DateTimeField(null=True)
+    observed_servers = models.JSONField(
+        default=list, help_text="Of each: address, whether it is ours, hands out addresses, answers PXE."
+    )
+    last_error = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"look at {self.interface}"
+
+
 class Stage(models.TextChoices):
     """How far a boot has come, in this order."""
 

@@ -61,8 +61,12 @@ class DeviceQuerySet(models.QuerySet["Device"]):
         return self.exclude(state=DeviceState.DISCOVERED)
 
     def discovered(self) -> DeviceQuerySet:
-        """Those that asked to boot and that nobody has approved."""
-        return self.filter(state=DeviceState.DISCOVERED)
+        """Those that asked to boot and that nobody has approved or wants to be left out."""
+        return self.filter(state=DeviceState.DISCOVERED, ignored_at=None)
+
+    def ignored(self) -> DeviceQuerySet:
+        """Those that nobody approves and nobody wants to see."""
+        return self.filter(state=DeviceState.DISCOVERED).exclude(ignored_at=None)
 
 
 class Device(models.Model):
@@ -82,6 +86,14 @@ class Device(models.Model):
     facts = models.JSONField(default=dict, blank=True, help_text="What it said of itself when it booted.")
     first_seen_at = models.DateTimeField(null=True, blank=True)
     last_seen_at = models.DateTimeField(null=True, blank=True)
+    ignored_at = models.DateTimeField(
+        null=True, blank=True, help_text="Since when a discovered one is left out of every list, for good."
+    )
+    wake_requested_at = models.DateTimeField(null=True, editable=False)
+    observed_woken_at = models.DateTimeField(
+        null=True, editable=False, help_text="When it was last sent the packet that powers it on."
+    )
+    observed_wake_error = models.TextField(blank=True, default="", db_default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from netboot_site.auth import create_token
 from netboot_site.guarded import ReadOnlyAdmin
-from netboot_site.models import ApiToken, Heartbeat
+from netboot_site.models import ApiToken, Change, Heartbeat
 
 admin.site.site_header = "Netboot Orchestrator"
 admin.site.site_title = "Netboot Orchestrator"
@@ -59,3 +59,12 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 
     list_display = ["name", "beat_at", "last_error"]
     search_fields = ["name", "last_error"]
+
+
+@admin.register(Change)
+class ChangeAdmin(ReadOnlyAdmin):
+    """The journal: who changed what."""
+
+    list_display = ["at", "person", "kind", "key", "text"]
+    list_filter = ["kind"]
+    search_fields = ["person", "key", "text"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import RequestDataTooBig
 from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from ninja import NinjaAPI
+from ninja import NinjaAPI, Swagger
 from ninja.errors import HttpError
 
 from bootflow.api import router as bootflow_router
@@ -34,6 +34,7 @@ api = NinjaAPI(
     title="Netboot Orchestrator",
     version="1",
     description="Boot machines from the network, each from its own iSCSI disk.",
+    docs=Swagger(settings={"deepLinking": True}),  # pages link to single calls
     docs_url="/docs",
     openapi_url="/openapi.json",
     auth=API_AUTH,

@@ -9,6 +9,8 @@ from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django_htmx.http import HttpResponseClientRefresh
 
+from netboot_site import journal
+
 # Firmware has no account; the REST API has its own authentication; the rest is promised to be open.
 OPEN_PREFIXES = ("/boot/", "/api/", "/docs", "/openapi.json", "/health", "/metrics", "/static/")
 
@@ -60,3 +62,15 @@ class ApiErrorMiddleware:
         if "Allow" in response.headers:
             refusal["Allow"] = response.headers["Allow"]
         return refusal
+
+
+class JournalMiddleware:
+    """Changes made by a request are noted under the name of whoever sent it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        """The answer; the name is asked for when a change is noted, since a token is looked at later."""
+        with journal.acting(lambda: request.user.get_username()):
+            return self.get_response(request)

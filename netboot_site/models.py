@@ -39,3 +39,23 @@ class Heartbeat(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Change(models.Model):
+    """What somebody changed: the journal that the history of a device, an image or a kernel set shows."""
+
+    at = models.DateTimeField()
+    person = models.CharField(max_length=150, blank=True, help_text="Empty: the orchestrator itself.")
+    kind = models.CharField(max_length=20, help_text="device, image, kernel set, installer, group, ...")
+    key = models.CharField(max_length=200, help_text="MAC address, id or name: the row may be gone by now.")
+    text = models.CharField(max_length=500)
+
+    class Meta:
+        ordering = ["-at", "-id"]
+        indexes = [
+            models.Index(fields=["kind", "key", "-at", "-id"], name="change_by_subject"),
+            models.Index(fields=["at"], name="change_oldest"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.key}: {self.text}"

@@ -137,6 +137,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "netboot_site.middleware.JournalMiddleware",
     "netboot_site.middleware.ApiErrorMiddleware",
     "images.relay.ContentRelayMiddleware",
     "netboot_site.middleware.PersonMiddleware",
@@ -162,6 +163,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "images.context.shortages",
+                "netboot_site.api_links.calls_of_page",
             ],
         },
     }
