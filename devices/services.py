@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from devices.models import Device, DeviceState, DeviceType, Group, UpdateChannel
+from netboot_site import journal
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 from netboot_site.formats import clean_name, parse_mac
 
@@ -15,6 +17,15 @@ def get_device(*, mac: str) -> Device:
     device = Device.objects.known().select_related("group").filter(mac=spelling).first()
     if device is None:
         raise NotFoundError(f"No device with the MAC address {spelling} is registered.")
+    return device
+
+
+def find_device(*, mac: str) -> Device:
+    """The device of a MAC address, approved or not. Raises NotFoundError, ValidationError."""
+    spelling = parse_mac(mac)
+    device = Device.objects.filter(mac=spelling).first()
+    if device is None:
+        raise NotFoundError(f"No device with the MAC address {spelling} is known.")
     return device
 
 
@@ -126,6 +137,20 @@ def follow_channel(*, follower: Device | Group, channel: str) -> None:
     follower.channel = channel
     fields = ["channel", "updated_at"] if isinstance(follower, Device) else ["channel"]
     follower.save(update_fields=fields)
+
+
+@transaction.atomic
+def wake_device(*, device: Device) -> Device:
+    """Let the control worker send the packet that powers it on (Wake-on-LAN).
+
+    Raises ConflictError for one that was only discovered.
+    """
+    if device.state == DeviceState.DISCOVERED:
+        raise ConflictError(f"The device {device.mac} is not approved yet; approve it first.")
+    device.wake_requested_at = timezone.now()
+    Device.objects.filter(pk=device.pk).update(wake_requested_at=device.wake_requested_at)
+    journal.record("device", device.mac, "Asked to power on (Wake-on-LAN)")
+    return device
 
 
 def _check_type(device_type: str) -> None:

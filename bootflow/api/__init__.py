@@ -6,10 +6,12 @@ from bootflow.api.boots import router as boots_router
 from bootflow.api.catalogue import router as catalogue_router
 from bootflow.api.devices import router as devices_router
 from bootflow.api.pi_prefixes import router as pi_prefixes_router
+from bootflow.api.power import router as power_router
 from bootflow.api.unknown import router as unknown_router
 
 router = Router()
 router.add_router("", devices_router, tags=["devices"])
+router.add_router("", power_router, tags=["devices"])
 router.add_router("", unknown_router, tags=["unknown devices"])
 router.add_router("", catalogue_router, tags=["kernel sets and installers"])
 router.add_router("", pi_prefixes_router, tags=["Raspberry Pis"])
