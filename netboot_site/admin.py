@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from netboot_site.auth import create_token
 from netboot_site.guarded import ReadOnlyAdmin
-from netboot_site.models import ApiToken, Change, Heartbeat
+from netboot_site.models import ApiToken, Change, Heartbeat, HostFacts
 
 admin.site.site_header = "Netboot Orchestrator"
 admin.site.site_title = "Netboot Orchestrator"
@@ -59,6 +59,14 @@ class HeartbeatAdmin(ReadOnlyAdmin):
 
     list_display = ["name", "beat_at", "last_error"]
     search_fields = ["name", "last_error"]
+
+
+@admin.register(HostFacts)
+class HostFactsAdmin(ReadOnlyAdmin):
+    """What workers see of their hosts, for the doctor."""
+
+    list_display = ["name", "observed_at"]
+    search_fields = ["name"]
 
 
 @admin.register(Change)

@@ -41,6 +41,21 @@ class Heartbeat(models.Model):
         return self.name
 
 
+class HostFacts(models.Model):
+    """What a worker sees of its host that other processes may not see; the doctor judges it."""
+
+    name = models.CharField(max_length=100, primary_key=True, help_text="The worker's, as in its heartbeat.")
+    observed_at = models.DateTimeField()
+    observed_facts = models.JSONField(default=dict)
+
+    class Meta:
+        ordering = ["name"]
+        verbose_name_plural = "host facts"
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Change(models.Model):
     """What somebody changed: the journal that the history of a device, an image or a kernel set shows."""
 

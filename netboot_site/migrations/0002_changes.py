@@ -25,4 +25,16 @@ class Migration(migrations.Migration):
                 'indexes': [models.Index(fields=['kind', 'key', '-at', '-id'], name='change_by_subject'), models.Index(fields=['at'], name='change_oldest')],
             },
         ),
+        migrations.CreateModel(
+            name='HostFacts',
+            fields=[
+                ('name', models.CharField(help_text="The worker's, as in its heartbeat.", max_length=100, primary_key=True, serialize=False)),
+                ('observed_at', models.DateTimeField()),
+                ('observed_facts', models.JSONField(default=dict)),
+            ],
+            options={
+                'ordering': ['name'],
+                'verbose_name_plural': 'host facts',
+            },
+        ),
     ]

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from netboot_site.heartbeat import beat
-from netboot_site.models import Heartbeat
+from netboot_site.heartbeat import beat, forget, tell_facts
+from netboot_site.models import Heartbeat, HostFacts
 
 pytestmark = pytest.mark.django_db
 
@@ -28,3 +28,20 @@ def test_what_troubled_a_round_is_gone_after_a_good_one() -> None:
     assert Heartbeat.objects.get(name="control").last_error == "dnsmasq refuses its configuration"
     beat("control")
     assert Heartbeat.objects.get(name="control").last_error == ""
+
+
+def test_what_a_worker_sees_of_its_host_is_told_whole_and_replaced_whole() -> None:
+    tell_facts("storage.local", {"fuse": True, "portals": ["10.66.0.1:3260"]})
+    tell_facts("storage.local", {"fuse": False})
+    row = HostFacts.objects.get()
+    assert (row.name, row.observed_facts) == ("storage.local", {"fuse": False})
+    assert timezone.now() - row.observed_at < timedelta(seconds=10)
+
+
+def test_a_service_that_is_forgotten_leaves_no_facts_either() -> None:
+    for name in ("storage.local", "storage.other"):
+        beat(name)
+        tell_facts(name, {})
+    forget("storage.local")
+    assert [row.name for row in HostFacts.objects.all()] == ["storage.other"]
+    assert [row.name for row in Heartbeat.objects.all()] == ["storage.other"]
