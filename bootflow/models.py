@@ -236,6 +236,7 @@ class Boot(models.Model):
         indexes = [
             models.Index(fields=["mac", "-started_at"], name="boot_by_device"),
             models.Index(fields=["-started_at", "-id"], name="boot_newest"),
+            models.Index(fields=["-started_at"], condition=Q(outcome="failed"), name="boot_failed_newest"),
         ]
 
     def __str__(self) -> str:

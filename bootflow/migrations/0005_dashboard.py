@@ -33,4 +33,8 @@ class Migration(migrations.Migration):
                 'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='network_choice_is_one')],
             },
         ),
+        migrations.AddIndex(
+            model_name='boot',
+            index=models.Index(condition=models.Q(('outcome', 'failed')), fields=['-started_at'], name='boot_failed_newest'),
+        ),
     ]
