@@ -73,9 +73,7 @@ def _fragment(request: HttpRequest) -> SafeString:
         "last": last_boots(),
         "services": services(),
     }
-    return live_fragment(
-        request, "dashboard/live.html", context, url="/dashboard/live/", busy=bool(running or waiting)
-    )
+    return live_fragment(request, "dashboard/live.html", context, url="/dashboard/live/")
 
 
 def index(request: HttpRequest) -> HttpResponse:

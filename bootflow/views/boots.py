@@ -39,10 +39,7 @@ def boot_live(request: HttpRequest, boot_id: int) -> HttpResponse:
 
 
 def _fragment(request: HttpRequest, boot: Boot) -> SafeString:
-    running = boot.finished_at is None
-    return live_fragment(
-        request, "boots/live.html", _context(boot), url=f"/boots/{boot.pk}/live/", busy=running
-    )
+    return live_fragment(request, "boots/live.html", _context(boot), url=f"/boots/{boot.pk}/live/")
 
 
 def _context(boot: Boot) -> dict[str, Any]:

@@ -114,7 +114,4 @@ def _fragment(request: HttpRequest, device: Device) -> SafeString:
         "running": next((item for item in boots if item.boot.finished_at is None), None),
         "sessions": open_sessions_of_disk(export) if export else [],
     }  # fmt: skip
-    return live_fragment(
-        request, "devices/live.html", context, url=f"/devices/{device.mac}/live/",
-        busy=context["running"] is not None,
-    )  # fmt: skip
+    return live_fragment(request, "devices/live.html", context, url=f"/devices/{device.mac}/live/")

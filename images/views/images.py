@@ -83,9 +83,6 @@ def _content_url(request: HttpRequest, image: Image) -> str:
 
 def _fragment(request: HttpRequest, image: Image) -> SafeString:
     versions, disks, jobs = versions_of(image), disks_of(image), jobs_of(image)
-    busy = image.state in {ImageState.CREATING, ImageState.IMPORTING, ImageState.DELETING}
-    busy = busy or any(row.state == "publishing" for row in versions)
-    busy = busy or any(job.finished_at is None for job in jobs)
     context = {
         "image": image, "versions": versions, "disks": disks, "head": head_of(image),
         "writer": next((disk for disk in disks if not disk.is_overlay), None),
@@ -95,7 +92,7 @@ def _fragment(request: HttpRequest, image: Image) -> SafeString:
         "grows_later": _grows_later(image, disks),
         "partitions": partitions_of(image) if image.device_type == DeviceType.RASPI else [],
     }  # fmt: skip
-    return live_fragment(request, "images/live.html", context, url=f"/images/{image.id}/live/", busy=busy)
+    return live_fragment(request, "images/live.html", context, url=f"/images/{image.id}/live/")
 
 
 def _grows_later(image: Image, disks: list[Disk]) -> bool:

@@ -33,9 +33,7 @@ def _fragment(request: HttpRequest) -> SafeString:
         "nodes": node_spaces(), "unfinished": unfinished, "ended": ended_jobs(),
         "may_write": may_write(request.user),
     }  # fmt: skip
-    return live_fragment(
-        request, "images/storage_live.html", context, url="/storage/live/", busy=bool(unfinished)
-    )
+    return live_fragment(request, "images/storage_live.html", context, url="/storage/live/")
 
 
 @operator_required

@@ -13,6 +13,7 @@ from devices.models import Device, DeviceState
 from netboot_site import dashboard
 from netboot_site.heartbeat import beat
 from netboot_site.models import Heartbeat
+from netboot_site.pages import seen_of
 from tests.browser.believable import fill
 
 LIVE = "/dashboard/live/"
@@ -79,3 +80,14 @@ def test_a_service_that_reports_and_is_looked_at_has_one_row(
     beat("dnsmasq")
     monkeypatch.setattr(dashboard, "check_processes", lambda: {"dnsmasq": found})
     assert [(one.name, one.state) for one in dashboard.services()] == [("dnsmasq", state)]
+
+
+def test_a_page_that_is_left_open_asks_every_five_seconds_whatever_goes_on(operator_client: Client) -> None:
+    fill()
+    assert 'hx-trigger="every 5s, wake"' in operator_client.get(LIVE).content.decode()
+
+
+def test_what_the_browser_counts_on_by_itself_is_no_change() -> None:
+    bar = '<progress value="{}" data-since="{}">'
+    assert seen_of(bar.format(3, "noon")) == seen_of(bar.format(8, "noon"))
+    assert seen_of(bar.format(3, "noon")) != seen_of(bar.format(3, "one"))
