@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from django.db.models import Count, Min, OuterRef, Q, QuerySet, Subquery
+from django.conf import settings
+from django.db.models import CharField, Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Concat, Replace
 
-from bootflow.models import Boot, BootEvent
+from bootflow.models import Boot, BootEvent, Outcome
 from bootflow.timeline import Mark, marks_of
 from devices.models import Device, DeviceState
-from netboot_site.errors import ValidationError
-from netboot_site.formats import parse_mac
+from images.models import Session
 
 RUNNING_SHOWN = 30
 WAITING_SHOWN = 12
 LAST_SHOWN = 8
+NONE = "${none}"  # a group or disk is wanted that is not there; no name and no identifier can be this
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +79,89 @@ def device_counts() -> dict[str, int]:
     return {**counts, "known": counts[DeviceState.ENROLLED] + counts[DeviceState.DISABLED]}
 
 
-def search_devices(*, text: str, state: str, group: str = "") -> QuerySet[Device]:
-    """Registered devices (or those of one state) whose name, address, serial or group holds the text."""
-    rows = Device.objects.filter(state=state) if state in DeviceState.values else Device.objects.known()
-    if group:
-        rows = rows.filter(group__name=group)
-    if text:
-        rows = rows.filter(_holds(text))
-    return rows.select_related("group", "export__image", "boot_plan").order_by("name", "mac")
+@dataclass(frozen=True, slots=True)
+class DeviceFilter:
+    """Which devices a list shows, and in which order; empty: all that are registered, by name."""
+
+    text: str = ""
+    state: str = ""  # one of DeviceState or of DOING
+    device_type: str = ""
+    group: str = ""  # its name, or NONE
+    image: str = ""  # its identifier, or NONE
+    sort: str = "name"  # a key of SORTS; with a minus before it the other way round
+
+
+def search_devices(wanted: DeviceFilter) -> QuerySet[Device]:
+    """The devices of a filter in its order, which leaves no two rows to chance; no table joined for show."""
+    rows = _of_state(wanted.state)
+    if wanted.text:
+        rows = rows.filter(_holds(wanted.text))
+    if wanted.device_type:
+        rows = rows.filter(device_type=wanted.device_type)
+    if wanted.group:
+        rows = rows.filter(group=None) if wanted.group == NONE else rows.filter(group__name=wanted.group)
+    if wanted.image:
+        none = wanted.image == NONE
+        rows = rows.filter(export=None) if none else rows.filter(export__image=wanted.image)
+    return _in_order(rows, wanted.sort)
+
+
+def _of_state(state: str) -> QuerySet[Device]:
+    """Registered devices, or those of one state, or those that do something just now."""
+    if state in DOING:
+        return DOING[state](Device.objects.known())
+    if state == DeviceState.DISCOVERED:
+        return Device.objects.discovered()
+    return Device.objects.filter(state=state) if state in DeviceState.values else Device.objects.known()
+
+
+def last_boot(field: str) -> Subquery:
+    """A field of the latest boot of a device, beside its row."""
+    return Subquery(Boot.objects.filter(mac=OuterRef("mac")).order_by("-started_at", "-id").values(field)[:1])
+
+
+SORTS: dict[str, Any] = {
+    **{name: F(name) for name in ("name", "mac", "state", "device_type", "serial", "firmware", "created_at")},
+    "group": F("group__name"),
+    "image": F("export__image__name"),
+    "boot_once": F("boot_plan__boot_once"),
+    "model": KeyTextTransform("model", "facts"),
+    "last_seen_at": F("last_seen_at"),
+    "last_boot_at": last_boot("started_at"),
+}
+
+
+def _booting(rows: QuerySet[Device]) -> QuerySet[Device]:
+    return rows.filter(Exists(Boot.objects.filter(mac=OuterRef("mac"), finished_at=None)))
+
+
+def _in_use(rows: QuerySet[Device]) -> QuerySet[Device]:
+    digits = Replace(OuterRef("mac"), Value(":"), Value(""))
+    name = Concat(Value(f"{settings.IQN_PREFIX}:device."), digits, output_field=CharField())
+    return rows.filter(Exists(Session.objects.filter(initiator_name=name, ended_at=None)))
+
+
+def _failed(rows: QuerySet[Device]) -> QuerySet[Device]:
+    return rows.alias(last_outcome=last_boot("outcome")).filter(last_outcome=Outcome.FAILED)
+
+
+DOING = {"booting": _booting, "in-use": _in_use, "failed": _failed}
+
+
+def _in_order(rows: QuerySet[Device], sort: str) -> QuerySet[Device]:
+    key = SORTS.get(sort.removeprefix("-"), F("name"))
+    first = key.desc(nulls_last=True) if sort.startswith("-") else key.asc(nulls_last=True)
+    return rows.order_by(first, "name", "mac")
 
 
 def _holds(text: str) -> Q:
+    """Name, serial, group, or the MAC address in any spelling or a part of it."""
     found = Q(name__icontains=text) | Q(serial__icontains=text) | Q(group__name__icontains=text)
-    found |= Q(mac__contains=text.lower().replace("-", ":"))
-    try:
-        return found | Q(mac=parse_mac(text))
-    except ValidationError:  # not a whole address: the text alone is looked for
+    digits = re.sub(r"[:. -]", "", text.lower())
+    if not re.fullmatch("[0-9a-f]+", digits):
         return found
+    pairs = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
+    return found | Q(mac__contains=pairs) | Q(mac__contains=text.lower())
 
 
 def search_boots(*, text: str, outcome: str) -> QuerySet[Boot]:

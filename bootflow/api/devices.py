@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from bootflow.models import KernelSet, PiTree, PiTreeState
+from bootflow.overview import NONE, SORTS, DeviceFilter, search_devices
 from bootflow.raspberry_pi.shown import tree_shown
 from bootflow.raspberry_pi.updates import WARNING, cancel_bootloader_update, prepare_bootloader_update
 from bootflow.schemas import (
@@ -40,26 +41,45 @@ router = Router()
 _NOT_SEEN = {"state": PiTreeState.WAITING, "names": [], "missing": [], "last_error": ""}
 
 
-class DeviceFilter(Schema):
-    """Which devices a list shows."""
+class DeviceQuery(Schema):
+    """Which devices a list shows, and in which order."""
 
-    q: Text = ""
-    group: Text = ""
-    status: Literal["", "enrolled", "disabled"] = ""
+    q: Annotated[
+        Text, Field(description="Part of the name, serial, group or MAC address, in any spelling.")
+    ] = ""
+    group: Annotated[Text, Field(description=f"A group's name; `{NONE}`: devices in none.")] = ""
+    status: Literal["", "enrolled", "disabled", "booting", "in-use", "failed"] = ""
+    device_type: Literal["", "raspi", "x86", "x64"] = ""
+    image_id: Annotated[Text, Field(description=f"An image that it has; `{NONE}`: devices without.")] = ""
+    sort: Annotated[
+        Text,
+        Field(
+            pattern=f"^-?({'|'.join(SORTS)})$",
+            description="With a minus before it: the other way round. What is equal is sorted by name.",
+        ),
+    ] = "name"
+
+    def chosen(self) -> DeviceFilter:
+        """As the search takes it."""
+        return DeviceFilter(self.q, self.status, self.device_type, self.group, self.image_id, self.sort)
+
+
+class DevicePage(DeviceQuery):
+    """And how many of them."""
+
     limit: Annotated[int, Field(ge=0, le=10_000)] = 1000
     offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
 
 
 @router.get("/devices", response=list[DeviceOut])
-def list_devices(
-    request: HttpRequest, response: HttpResponse, filters: Query[DeviceFilter]
-) -> list[DeviceOut]:
+def list_devices(request: HttpRequest, response: HttpResponse, page: Query[DevicePage]) -> list[DeviceOut]:
     """Registered devices by name; `X-Total-Count` tells how many there are in all."""
-    rows = _wanted(filters)
+    rows = search_devices(page.chosen())
     response["X-Total-Count"] = str(rows.count())
-    page = _with_plans(rows)[filters.offset : filters.offset + filters.limit]
     default = default_kernel_set()
-    return [device_out(device, default) for device in page]
+    return [
+        device_out(device, default) for device in _with_plans(rows)[page.offset : page.offset + page.limit]
+    ]
 
 
 @router.post("/devices", response={201: DeviceOut})
@@ -162,21 +182,3 @@ def _profile(values: dict[str, Any]) -> Any:
 
 def _with_plans(rows: QuerySet[Device]) -> QuerySet[Device]:
     return rows.select_related("group", "export", "boot_plan", "pi_tree")
-
-
-def _wanted(filters: DeviceFilter) -> QuerySet[Device]:
-    rows = Device.objects.known()
-    if filters.status:
-        rows = rows.filter(state=filters.status)
-    if filters.group:
-        rows = rows.filter(group__name=filters.group)
-    if filters.q:
-        rows = rows.filter(_matching(filters.q))
-    return rows
-
-
-def _matching(text: str) -> Q:
-    """Name, MAC address in any spelling or a part of it, serial."""
-    digits = "".join(sign for sign in text.lower() if sign not in ":-. ")
-    pairs = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
-    return Q(name__icontains=text) | Q(serial__icontains=text) | Q(mac__contains=pairs or text)

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from bootflow.forms import AdditionForm, AssignForm, BootOnceForm, EditForm
 from bootflow.models import Boot
 from bootflow.outlook import outlook_of
-from bootflow.overview import named, search_devices, tracked
+from bootflow.overview import DeviceFilter, named, search_devices, tracked
 from bootflow.pi_overview import pi_of, with_notes
 from bootflow.raspberry_pi.advice import advice_of
 from devices.models import Device, DeviceState
@@ -35,7 +35,8 @@ FACTS_SHOWN = {
 def device_list(request: HttpRequest) -> HttpResponse:
     """Registered devices; `?state=discovered` shows those that wait for approval."""
     text, state = asked(request, "q"), asked(request, "state")
-    page = page_of(request, search_devices(text=text, state=state))
+    found = search_devices(DeviceFilter(text=text, state=state))
+    page = page_of(request, found.select_related("group", "export__image", "boot_plan"))
     return render(request, "devices/list.html", {"page": page, "q": text, "state": state, "states": STATES})
 
 
