@@ -13,6 +13,7 @@ from images.api.versions import author
 from images.schemas.disks import DiskOut, disk_out
 from images.schemas.numbers import LARGEST_NUMBER
 from images.schemas.versions import VersionIn, VersionOut, version_out
+from images.waiting import waits_of
 
 router = Router()
 KeptNumber = Annotated[
@@ -22,7 +23,8 @@ KeptNumber = Annotated[
 
 def _shown(mac: str) -> DiskOut:
     device = get_device(mac=mac)
-    return disk_out(services.get_disk(device=device), services.kept_changes(device=device))
+    disk = services.get_disk(device=device)
+    return disk_out(disk, services.kept_changes(device=device), waits_of(disk))
 
 
 @router.get("/devices/{mac}/disk", response=DiskOut)

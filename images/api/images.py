@@ -10,6 +10,7 @@ from ninja import Query, Router, Status
 
 from devices.services import get_device
 from images import content, services
+from images.around import look_around
 from images.models import ExportMode, ImageState
 from images.outgoing.answer import answer
 from images.schemas.images import (
@@ -52,13 +53,14 @@ _FILE = {
 def shown(image_id: str) -> ImageOut:
     """An image as the API shows it, read afresh."""
     services.get_image(image_id=image_id)
-    return image_out(shown_images().get(pk=image_id))
+    return image_out(shown_images().get(pk=image_id), look_around([image_id]))
 
 
 @router.get("/images", response=list[ImageOut])
 def list_images(request: HttpRequest) -> list[ImageOut]:
     """All images, by name."""
-    return [image_out(image) for image in shown_images()]
+    around = look_around()
+    return [image_out(image, around) for image in shown_images()]
 
 
 @router.post("/images", response={201: ImageOut})

@@ -11,6 +11,7 @@ from pydantic import Field
 from devices.schemas import Text
 from images import services
 from images.api.versions import Number, author
+from images.around import look_around
 from images.models import Job, JobState
 from images.schemas.jobs import JobOut, job_out
 
@@ -29,26 +30,27 @@ class JobFilter(Schema):
 @router.get("/jobs", response=list[JobOut])
 def list_jobs(request: HttpRequest, filters: Query[JobFilter]) -> list[JobOut]:
     """Long work, the newest first; of what ended, the last 500."""
-    rows = Job.objects.select_related("version")
+    rows, around = Job.objects.select_related("image", "version"), look_around()
     if filters.image:
         rows = rows.filter(image_id=filters.image)
     if filters.state == "unfinished":
         rows = rows.filter(finished_at=None)
     elif filters.state:
         rows = rows.filter(state=JobState(filters.state))
-    return [job_out(job) for job in rows[: filters.limit]]
+    return [job_out(job, around) for job in rows[: filters.limit]]
 
 
 @router.get("/jobs/{job_id}", response=JobOut)
 def get_job(request: HttpRequest, job_id: int) -> JobOut:
     """One piece of long work."""
-    return job_out(services.get_job(job_id=job_id))
+    return job_out(services.get_job(job_id=job_id), look_around())
 
 
 @router.delete("/jobs/{job_id}", response={202: JobOut})
 def cancel_job(request: HttpRequest, job_id: int) -> Status[JobOut]:
     """Cancel it; it ends within moments, and nothing of it stays."""
-    return Status(202, job_out(services.cancel_job(job=services.get_job(job_id=job_id))))
+    job = services.cancel_job(job=services.get_job(job_id=job_id))
+    return Status(202, job_out(job, look_around()))
 
 
 @router.post("/images/{image_id}/versions/{number}/squash", response={202: JobOut})
@@ -56,4 +58,4 @@ def squash_version(request: HttpRequest, image_id: str, number: Number) -> Statu
     """Copy a version that stands on a long chain of layers into a single one; machines go on meanwhile."""
     image = services.get_image(image_id=image_id)
     job = services.request_squash(image=image, number=number, author=author(request))
-    return Status(202, job_out(job))
+    return Status(202, job_out(job, look_around()))

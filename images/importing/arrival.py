@@ -39,7 +39,8 @@ def begin_soon(job: Job) -> Job:
 
 def refuse_while_in_use(image: Image) -> None:
     """By the rows, and by the target server itself, since a login of this second is in no row yet."""
-    if services.in_use(image=image) or logged_in_now(image.iqn):
+    services.refuse_while_in_use(image)
+    if logged_in_now(image.iqn):
         raise ConflictError(f"The image {image.pk!r} is in use; shut its device down first.")
 
 

@@ -23,6 +23,7 @@ class DiskOut(Schema):
     """What a device boots. `fill` is what its overlay takes, as a share of the disk's size (0 to 1).
 
     `follows` is `latest`, `test`, `production`, `pinned`, or empty: the channel of the device or its group.
+    `waits_for` says what stands between it and its device, in sentences.
     """
 
     mac: str
@@ -37,6 +38,7 @@ class DiskOut(Schema):
     state: str
     stale: bool
     last_error: str
+    waits_for: list[str]
     kept: list[KeptOut]
 
 
@@ -78,7 +80,7 @@ def export_out(export: Export) -> ExportOut:
     )
 
 
-def disk_out(export: Export, kept: Iterable[Layer]) -> DiskOut:
+def disk_out(export: Export, kept: Iterable[Layer], waits_for: list[str]) -> DiskOut:
     """The same by itself, with the changes kept of older versions."""
     size_bytes = export.layer.size_bytes if export.layer else export.image.size_bytes
     used = used_bytes(export)
@@ -88,6 +90,7 @@ def disk_out(export: Export, kept: Iterable[Layer]) -> DiskOut:
         size_bytes=size_bytes,
         fill=None if used is None else round(used / size_bytes, 4),
         stale=export.observed_stale,
+        waits_for=waits_for,
         kept=[_kept_out(layer) for layer in kept],
     )
 

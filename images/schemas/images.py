@@ -11,6 +11,7 @@ from ninja import Schema
 from pydantic import BeforeValidator, Field
 
 from devices.schemas import Text
+from images.around import Around
 from images.models import (
     Channel,
     ChannelName,
@@ -28,6 +29,7 @@ from images.schemas.disks import ExportOut, export_out
 from images.schemas.jobs import JobBrief, job_brief
 from images.schemas.numbers import no_boolean
 from images.schemas.versions import VersionOut, version_out
+from images.waiting import image_waits
 from netboot_site.formats import GIB
 
 SizeGib = Annotated[float, Field(gt=0, allow_inf_nan=False, description="GiB"), BeforeValidator(no_boolean)]
@@ -72,6 +74,7 @@ class ImageOut(Schema):
     """An image. `size_gb` is GiB, `progress` that of its upload.
 
     `assigned_to` is who has it for itself; where nobody has, the only device with an overlay on it.
+    `waits_for` says what it waits for, in sentences: `waiting for lab1-07 to log out`.
     """
 
     id: str
@@ -94,6 +97,7 @@ class ImageOut(Schema):
     received_bytes: int | None
     total_bytes: int | None
     last_error: str
+    waits_for: list[str]
     boot_files: BootFilesOut | None
 
 
@@ -114,10 +118,10 @@ class StatusOut(Schema):
 
 def shown_images() -> QuerySet[Image]:
     """Images with all that `image_out` reads: a fixed number of queries, whatever the rows."""
-    exports = Export.objects.select_related("device", "image", "layer__base_version")
+    exports = Export.objects.select_related("device", "image", "layer__base_version__layer")
     failed = Job.objects.filter(state=JobState.FAILED).order_by("image_id", "-id").distinct("image_id")
     heads = Layer.objects.filter(number=F("image__generation"))
-    jobs = Job.objects.filter(Q(finished_at=None) | Q(pk__in=failed.values("pk")))
+    jobs = Job.objects.filter(Q(finished_at=None) | Q(pk__in=failed.values("pk"))).select_related("version")
     return Image.objects.prefetch_related(
         Prefetch("exports", exports),
         Prefetch("versions", Version.objects.select_related("layer")),
@@ -127,7 +131,7 @@ def shown_images() -> QuerySet[Image]:
     )
 
 
-def image_out(image: Image) -> ImageOut:
+def image_out(image: Image, around: Around) -> ImageOut:
     """An image of `shown_images`."""
     exports, channels = list(image.exports.all()), list(image.channels.all())
     return ImageOut(
@@ -151,6 +155,7 @@ def image_out(image: Image) -> ImageOut:
         received_bytes=image.upload_received_bytes,
         total_bytes=image.upload_total_bytes,
         last_error=image.last_error,
+        waits_for=image_waits(image, around),
         boot_files=_boot_files(image),
     )
 

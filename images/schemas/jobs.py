@@ -6,7 +6,9 @@ from datetime import datetime
 
 from ninja import Schema
 
+from images.around import Around
 from images.models import Job
+from images.waiting import job_waits
 
 
 class JobBrief(Schema):
@@ -27,7 +29,10 @@ def job_brief(job: Job) -> JobBrief:
 
 
 class JobOut(Schema):
-    """A piece of long work; `progress` runs from 0 to 1 and is null where the end is not known."""
+    """A piece of long work; `progress` runs from 0 to 1 and is null where the end is not known.
+
+    `waits_for` says why it does not go on, in sentences.
+    """
 
     id: int
     image_id: str
@@ -43,10 +48,11 @@ class JobOut(Schema):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    waits_for: list[str]
 
 
-def job_out(job: Job) -> JobOut:
-    """A job whose version has been fetched."""
+def job_out(job: Job, around: Around) -> JobOut:
+    """A job whose image and version have been fetched."""
     return JobOut(
         id=job.pk,
         image_id=job.image_id,
@@ -62,4 +68,5 @@ def job_out(job: Job) -> JobOut:
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
+        waits_for=job_waits(job, around),
     )

@@ -33,7 +33,7 @@ from images.services.nodes import (
     remove_orphans,
 )
 from images.services.squash import complete_squash, request_squash
-from images.services.usage import head_in_use, in_use, open_sessions
+from images.services.usage import head_in_use, in_use, open_sessions, refuse_while_in_use
 from images.services.versions import (
     clone_image,
     close_channel,
@@ -76,6 +76,7 @@ __all__ = [
     "promote",
     "publish_version",
     "record_boot_files",
+    "refuse_while_in_use",
     "register_node",
     "remove_node",
     "remove_orphans",

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from django.db.models import QuerySet
 
+from images.around import logins_of
 from images.models import Export, Image, Session
+from images.waiting import users_of
 from netboot_site.errors import ConflictError
 
 
@@ -41,13 +43,7 @@ def refuse_while_in_use(image: Image) -> None:
 
 
 def _refuse(image: Image, iqns: Iterable[str]) -> None:
-    names = Session.objects.filter(iqn__in=list(iqns), ended_at=None).values_list("initiator_name", flat=True)
-    if names:
-        users = ", ".join(sorted({_device_names(image).get(name, name) for name in names}))
-        raise ConflictError(f"The image {image.id!r} is in use by {users}; shut it down first.")
-
-
-def _device_names(image: Image) -> dict[str, str]:
-    """What the pages call the devices that have a disk of this image, by initiator name."""
-    exports = Export.objects.filter(image=image).select_related("device")
-    return {export.initiator_name: str(export.device) for export in exports}
+    sessions = Session.objects.filter(iqn__in=list(iqns), ended_at=None).order_by("started_at")
+    logins = [login for some in logins_of(sessions).values() for login in some]
+    if logins:
+        raise ConflictError(f"The image {image.id!r} is in use by {users_of(logins)}; shut it down first.")

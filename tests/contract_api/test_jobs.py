@@ -36,6 +36,10 @@ def test_a_job_tells_all_of_itself(api: Api, image: Image) -> None:
         "id": job.pk, "image_id": "disk1", "version": None, "kind": "import", "state": "waiting",
         "progress": 0.25, "done_bytes": 1, "total_bytes": 4, "cancel_requested": False, "last_error": "",
         "created_by": "", "started_at": None, "finished_at": None,
+        "waits_for": [
+            "The import into disk1 is waiting for the storage node local, whose worker has not been seen at "
+            "work yet."
+        ],
     }  # fmt: skip
     assert listed(api) == [{**told, "created_at": created_at}]
 

@@ -98,8 +98,9 @@ def test_the_list_costs_the_same_for_one_and_for_twenty(
     api.get("/api/v1/images")  # the token's last use is noted now
     with CaptureQueriesContext(connection) as queries:
         assert len(api.get("/api/v1/images").json()) == count
-    # token, images, exports, versions, channels, jobs, heads with their boot files
-    assert len(queries) == 7, [query["sql"] for query in queries]
+    # token, images, exports, versions, channels, jobs, heads with their boot files; sessions, nodes,
+    # heartbeats, all unfinished jobs
+    assert len(queries) == 11, [query["sql"] for query in queries]
 
 
 def test_storage_tells_what_is_promised_and_what_is_left(
