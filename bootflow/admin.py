@@ -23,6 +23,8 @@ from bootflow.models import (
     BootEvent,
     BootNetwork,
     BootPlan,
+    BulkChange,
+    DeviceList,
     Installer,
     KernelSet,
     KernelSetFile,
@@ -209,3 +211,20 @@ class WireLookAdmin(ReadOnlyAdmin):
 
     list_display = ["interface", "requested_at", "observed_at", "last_error"]
     search_fields = ["interface"]
+
+
+@admin.register(BulkChange)
+class BulkChangeAdmin(ReadOnlyAdmin):
+    """Changes of many devices at once."""
+
+    list_display = ["action", "person", "turn", "created_at", "finished_at"]
+    list_filter = ["action"]
+    search_fields = ["person"]
+
+
+@admin.register(DeviceList)
+class DeviceListAdmin(ReadOnlyAdmin):
+    """Lists of devices that were looked at before they were imported."""
+
+    list_display = ["file_name", "created_at", "imported_at"]
+    search_fields = ["file_name"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.core.validators import RegexValidator
 from django.db import models
 from django.db.models import Q
@@ -191,6 +193,65 @@ class WireLook(models.Model):
 
     def __str__(self) -> str:
         return f"look at {self.interface}"
+
+
+class BulkAction(models.TextChoices):
+    """What is done to many devices at once."""
+
+    ENABLE = "enable", "Enable"
+    DISABLE = "disable", "Disable"
+    GROUP = "group", "Move to a group"
+    ASSIGN = "assign", "Assign an image"
+    UNASSIGN = "unassign", "Unassign the disk"
+    BOOT_ONCE = "boot-once", "Set the next boot"
+    RESET = "reset", "Reset the disk"
+    DELETE = "delete", "Delete"
+
+
+class BulkChange(models.Model):
+    """One change of many devices: each on its own, in their order; whoever is refused stops no other.
+
+    Its number comes from the form that was confirmed: sent twice, it is one change.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    action = models.CharField(max_length=9, choices=BulkAction.choices, editable=False)
+    arguments = models.JSONField(default=dict, editable=False)
+    person = models.CharField(max_length=150, blank=True, editable=False)
+    devices = models.JSONField(editable=False, help_text="Pairs of MAC address and name.")
+    turn = models.PositiveIntegerField(default=0, editable=False, help_text="How many have had theirs.")
+    refused = models.JSONField(default=list, editable=False, help_text="Of each: mac, name, reason.")
+    stop_requested_at = models.DateTimeField(null=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["created_at"], condition=Q(finished_at=None), name="bulk_change_open")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()}: {len(self.devices)} devices"
+
+
+class DeviceList(models.Model):
+    """A CSV file of devices that somebody looks at before it is imported."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    file_name = models.CharField(max_length=200, editable=False)
+    text = models.TextField(editable=False)
+    changes_known = models.BooleanField(
+        default=False, editable=False, help_text="Whether devices that are registered are changed."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    imported_at = models.DateTimeField(null=True, editable=False)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return self.file_name
 
 
 class Stage(models.TextChoices):
