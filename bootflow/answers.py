@@ -13,6 +13,7 @@ from bootflow.decision import (
     BootMenu,
     Disabled,
     Disk,
+    Ignored,
     ProveIdentity,
     Situation,
     Wait,
@@ -41,7 +42,7 @@ def answer_for(now: Situation, decision: BootDecision) -> dict[str, Any]:
             return {"action": "boot_default", "kernel_set": decision.kernel_set, "installer": installer}
         case BootLocal():
             return {"action": "boot_default", "kernel_set": decision.kernel_set, "message": decision.why}
-        case Disabled():
+        case Disabled() | Ignored():
             return {"action": "disabled"}
         case _:
             assert_never(decision)

@@ -16,6 +16,7 @@ ASK_AGAIN_SECONDS = 3
 REFRESH_SECONDS = 1  # a fresh overlay takes that long: the converger's next round makes it
 APPROVAL_WAIT_SECONDS = 600  # then an unknown machine goes on to its local disk
 MENU_SECONDS = 60
+IGNORED = "ignored"  # where a row has no word: discovered, and to be left alone for good
 PAUSED = "Its disk is paused: its storage node is short of room. It goes on when there is room."
 
 
@@ -167,8 +168,21 @@ class Disabled:
     """Somebody switched this device off: local disk, and say so."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Nobody is going to approve it: local disk at once, without a question."""
+
+
 BootDecision = (
-    BootImage | Wait | ProveIdentity | AwaitApproval | BootMenu | BootInstaller | BootLocal | Disabled
+    BootImage
+    | Wait
+    | ProveIdentity
+    | AwaitApproval
+    | BootMenu
+    | BootInstaller
+    | BootLocal
+    | Disabled
+    | Ignored
 )
 
 
@@ -176,6 +190,8 @@ def decide(now: Situation) -> BootDecision:
     """What this machine is told to boot. Total: every situation has an answer."""
     if now.state == DeviceState.DISABLED:
         return Disabled()
+    if now.state == IGNORED:
+        return Ignored()
     if now.state != DeviceState.ENROLLED:
         return _decide_unknown(now)
     return _decide_once(now) or _decide_plan(now)

@@ -27,6 +27,7 @@ from bootflow.decision import (
     Disabled,
     Disk,
     Files,
+    Ignored,
     ProveIdentity,
     Situation,
     Wait,
@@ -145,6 +146,8 @@ def render(server: Server, now: Situation, decision: BootDecision, secret: Secre
             return local_script(decision.why)
         case Disabled():
             return local_script(f"The device {now.name or now.mac} is disabled.")
+        case Ignored():
+            return local_script("This machine is ignored here.")
         case _:
             assert_never(decision)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from bootflow.decision import (
+    IGNORED,
     AwaitApproval,
     BootDecision,
     BootImage,
@@ -15,6 +16,7 @@ from bootflow.decision import (
     Disabled,
     Disk,
     Files,
+    Ignored,
     ProveIdentity,
     Situation,
     Wait,
@@ -51,7 +53,7 @@ def situation_of(device: Device) -> Situation:
     installer = plan.boot_once_installer if plan else None
     return Situation(
         mac=device.mac,
-        state=device.state,
+        state=IGNORED if device.ignored_at else device.state,
         name=device.name,
         device_type=device.device_type,
         kernel_set=(plan.kernel_set_id if plan else None) or "default",
@@ -114,6 +116,8 @@ def _words(decision: BootDecision) -> Outlook:
             return Outlook("local", "Local disk, once", decision.why)
         case Disabled():
             return Outlook("disabled", "Local disk", "The device is disabled, and its screen says so.")
+        case Ignored():
+            return Outlook("disabled", "Local disk", "It is ignored: it goes on to its local disk at once.")
         case _:
             assert_never(decision)
 
@@ -123,6 +127,8 @@ def _of_decision(decision: BootDecision) -> Outlook | None:
     match decision:
         case Disabled():
             return Outlook("disabled", "Nothing", "The device is disabled: its files are not served.")
+        case Ignored():
+            return Outlook("disabled", "Nothing", "It is ignored: its screen says so, and it stays as it is.")
         case AwaitApproval():
             return _words(decision)
     return None

@@ -74,7 +74,7 @@ def waiting_devices() -> list[Device]:
 def device_counts() -> dict[str, int]:
     """How many devices are in each state."""
     counts: dict[str, int] = Device.objects.aggregate(
-        **{state.value: Count("pk", filter=Q(state=state)) for state in DeviceState}
+        **{state.value: Count("pk", filter=Q(state=state, ignored_at=None)) for state in DeviceState}
     )
     return {**counts, "known": counts[DeviceState.ENROLLED] + counts[DeviceState.DISABLED]}
 

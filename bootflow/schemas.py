@@ -157,6 +157,7 @@ class UnknownDeviceOut(Schema):
     code: str
     architecture: str
     firmware: str
+    ignored_at: datetime | None
 
 
 class ApproveIn(Schema):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, TypedDict, Unpack
 
 from django.db import transaction
+from django.utils import timezone
 
-from bootflow.models import BootOnce, BootPlan, Installer, KernelSet
+from bootflow.models import Boot, BootOnce, BootPlan, Installer, KernelSet, Outcome
 from bootflow.raspberry_pi.config import check_addition, parse_additions
 from bootflow.raspberry_pi.serials import parse_serial
 from bootflow.raspberry_pi.shown import known_overlays
@@ -14,8 +15,11 @@ from devices.models import Device, DeviceType, Group
 from devices.services import (
     follow_channel,
     get_discovered,
+    get_unknown,
+    ignore_discovered,
     move_to_group,
     register_device,
+    take_back,
     update_device,
 )
 from images.models import Export, ExportMode, Image
@@ -144,6 +148,25 @@ def approve_device(
 def forget_discovered(*, mac: str) -> None:
     """Drop an unknown device; it comes back when it asks again."""
     get_discovered(mac=mac).delete()
+
+
+@transaction.atomic
+def ignore_device(*, mac: str) -> Device:
+    """Never ask about an unknown device again: it goes to its local disk, and its boot is not watched."""
+    device = get_unknown(mac=mac)
+    ignore_discovered(device=device)
+    Boot.objects.filter(mac=device.mac, finished_at=None).update(
+        finished_at=timezone.now(), outcome=Outcome.LOCAL, reason="It is ignored from now on."
+    )
+    return device
+
+
+@transaction.atomic
+def heed_device(*, mac: str) -> Device:
+    """Take back an ignored device: it waits for approval when it asks again."""
+    device = get_unknown(mac=mac)
+    take_back(device=device)
+    return device
 
 
 @transaction.atomic

@@ -57,20 +57,20 @@ _PLAN_OF_BOOT = (
     _PLAN.replace(
         "e.observed_state = 'ready'",
         """e.observed_state = 'ready'
-                AND coalesce(e.observed_layer_number = coalesce(layer.number, i.generation), true)""",
+                AND coalesce(e.observed_layer_number = coalesce(l.number, i.generation), true)""",
     )
     .replace(
         "'trouble', e.last_error)",
         """
-            'trouble', e.last_error, 'mode', e.mode, 'persistence', e.persistence, 'version', base.number,
+            'trouble', e.last_error, 'mode', e.mode, 'persistence', e.persistence, 'version', v.number,
             'paused', CASE WHEN e.observed_state = 'paused' THEN true END,
             'due', CASE WHEN e.observed_stale THEN 'move' WHEN e.persistence = 'reset'
-                AND coalesce(e.handed_out_at, layer.used_at) IS NOT NULL THEN 'reset' END)""",
+                AND coalesce(e.handed_out_at, l.used_at) IS NOT NULL THEN 'reset' END)""",
     )
     .replace(
         "LEFT JOIN images_image AS i",
-        """LEFT JOIN images_layer AS layer ON layer.id = e.layer_id
-    LEFT JOIN images_version AS base ON base.id = layer.base_version_id
+        """LEFT JOIN images_layer AS l ON l.id = e.layer_id
+    LEFT JOIN images_version AS v ON v.id = l.base_version_id
     LEFT JOIN images_image AS i""",
     )
 )
@@ -90,7 +90,9 @@ _PLAN_OF_PI = (
 
 _FOUND = """
 WITH found AS (
-    SELECT id, state, name, device_type, facts FROM devices_device WHERE mac = %(mac)s::text
+    SELECT id, name, device_type, facts,
+        CASE WHEN ignored_at IS NULL THEN state ELSE 'ignored' END AS state
+    FROM devices_device WHERE mac = %(mac)s::text
 )"""
 
 _SEEN = """
@@ -138,12 +140,13 @@ closed AS (
 
 _OPEN_BOOT = """
 open_boot AS (
-    INSERT INTO bootflow_boot (mac, started_at, last_event_at, stage, outcome, reason)
+    INSERT INTO bootflow_boot AS b (mac, started_at, last_event_at, stage, outcome, reason)
     SELECT %(mac)s::text, statement_timestamp(), statement_timestamp(), 'script', '', '' FROM found
+    WHERE state <> 'ignored'
     ON CONFLICT (mac) WHERE finished_at IS NULL DO UPDATE SET
         last_event_at = excluded.last_event_at,
-        stage = CASE WHEN bootflow_boot.stage IN ('firmware', 'dhcp', 'tftp')
-            THEN excluded.stage ELSE bootflow_boot.stage END
+        stage = CASE WHEN b.stage IN ('firmware', 'dhcp', 'tftp')
+            THEN excluded.stage ELSE b.stage END
     RETURNING id
 )"""
 _OPEN_BOOT_AFTER_CLOSING = _OPEN_BOOT.replace(
@@ -187,7 +190,8 @@ NEXT_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN_OF_BOOT, _OPEN_BOOT, _EVENT_IF
 FIRST_OF_PI = _one_line(_FOUND, _DESCRIBED_PI, _PLAN_OF_PI, _CLOSED, _OPEN_BOOT_AFTER_CLOSING, _EVENT)
 NEXT_OF_PI = _one_line(_FOUND, _DESCRIBED_PI, _PLAN_OF_PI, _OPEN_BOOT, _EVENT_IF_NEW)
 
-# A machine that nobody has heard of. Two first questions at once meet in the unique index: one row, no error.
+# A machine that nobody has heard of; those that people ignore take no stranger's place. Two first questions
+# at once meet in the unique index: one row, no error.
 DISCOVER = """
 INSERT INTO devices_device (
     mac, name, serial, device_type, architecture, firmware, state, facts,
@@ -195,7 +199,9 @@ INSERT INTO devices_device (
 SELECT %(mac)s::text, '', %(serial)s::text, coalesce(nullif(%(device_type)s::text, ''), 'x64'),
     %(architecture)s::text, %(firmware)s::text, 'discovered', %(facts)s::jsonb,
     statement_timestamp(), statement_timestamp(), statement_timestamp(), statement_timestamp()
-WHERE NOT EXISTS (SELECT FROM devices_device WHERE state = 'discovered' OFFSET %(limit)s::bigint - 1)
+WHERE NOT EXISTS (
+    SELECT FROM devices_device WHERE state = 'discovered' AND ignored_at IS NULL
+    OFFSET %(limit)s::bigint - 1)
 ON CONFLICT (mac) DO UPDATE SET last_seen_at = excluded.last_seen_at
 RETURNING id
 """

@@ -30,12 +30,40 @@ def find_device(*, mac: str) -> Device:
 
 
 def get_discovered(*, mac: str) -> Device:
-    """The discovered, not yet approved device of a MAC address. Raises NotFoundError, ValidationError."""
+    """The discovered, not yet approved device of a MAC address.
+
+    Raises NotFoundError, ValidationError, and ConflictError for one that is ignored.
+    """
+    device = get_unknown(mac=mac)
+    if device.ignored_at is not None:
+        raise ConflictError(f"The device {device.mac} is ignored; take it back first.")
+    return device
+
+
+def get_unknown(*, mac: str) -> Device:
+    """The same, whether it is ignored or not. Raises NotFoundError, ValidationError."""
     spelling = parse_mac(mac)
-    device = Device.objects.discovered().filter(mac=spelling).first()
+    device = Device.objects.filter(mac=spelling, state=DeviceState.DISCOVERED).first()
     if device is None:
         raise NotFoundError(f"No unknown device with the MAC address {spelling} has asked to boot.")
     return device
+
+
+@transaction.atomic
+def ignore_discovered(*, device: Device) -> None:
+    """Leave an unknown device out of every list, for good; the same again changes nothing."""
+    rows = Device.objects.discovered().filter(pk=device.pk)
+    if rows.update(ignored_at=timezone.now()):
+        journal.record("device", device.mac, "Ignored for good")
+    device.refresh_from_db()
+
+
+@transaction.atomic
+def take_back(*, device: Device) -> None:
+    """An ignored device waits for approval again; of another one nothing is changed."""
+    if Device.objects.ignored().filter(pk=device.pk).update(ignored_at=None):
+        journal.record("device", device.mac, "No longer ignored: it waits for approval")
+    device.refresh_from_db()
 
 
 def find_group(*, name: str) -> Group:
@@ -92,7 +120,7 @@ def register_device(
         raise ConflictError(f"The device {spelling} is registered already, as {found.name!r}.")
     device = found or Device(mac=spelling)
     device.name, device.device_type, device.group = name, device_type, group
-    device.state = state_of(enabled=enabled)
+    device.state, device.ignored_at = state_of(enabled=enabled), None
     try:
         with transaction.atomic():
             device.save()

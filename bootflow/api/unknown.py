@@ -9,7 +9,7 @@ from ninja import Query, Router, Status
 
 from bootflow.api.devices import shown
 from bootflow.schemas import ApproveIn, DeviceOut, UnknownDeviceOut
-from bootflow.services import approve_device, forget_discovered
+from bootflow.services import approve_device, forget_discovered, heed_device, ignore_device
 from devices.models import Device
 from devices.services import find_group
 
@@ -22,9 +22,11 @@ def list_unknown_devices(
     response: HttpResponse,
     limit: Annotated[int, Query(ge=0, le=10_000)] = 1000,
     offset: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    ignored: bool = False,
 ) -> list[Device]:
-    """Devices that asked to boot and are not enrolled, the last seen first."""
-    rows = Device.objects.discovered().order_by("-last_seen_at", "mac")
+    """Devices that asked to boot and are not enrolled, the last seen first; or those that are ignored."""
+    rows = Device.objects.ignored() if ignored else Device.objects.discovered()
+    rows = rows.order_by("-last_seen_at", "mac")
     response["X-Total-Count"] = str(rows.count())
     return list(rows[offset : offset + limit])
 
@@ -41,6 +43,19 @@ def approve_unknown_device(request: HttpRequest, mac: str, body: ApproveIn | Non
         image_id=wanted.image_id,
     )
     return shown(device.mac)
+
+
+@router.put("/unknown-devices/{mac}/ignored", response=UnknownDeviceOut)
+def ignore_unknown_device(request: HttpRequest, mac: str) -> Device:
+    """Leave a device out of every list for good; it goes to its local disk without waiting for anybody."""
+    return ignore_device(mac=mac)
+
+
+@router.delete("/unknown-devices/{mac}/ignored", response={204: None})
+def heed_unknown_device(request: HttpRequest, mac: str) -> Status[None]:
+    """Take an ignored device back: it waits for approval again."""
+    heed_device(mac=mac)
+    return Status(204, None)
 
 
 @router.delete("/unknown-devices/{mac}", response={204: None})

@@ -20,6 +20,7 @@ from bootflow.decision import (
     BootLocal,
     BootMenu,
     Disabled,
+    Ignored,
     ProveIdentity,
     Situation,
     Wait,
@@ -32,6 +33,7 @@ from bootflow.raspberry_pi.paths import fits_mac
 from devices.models import DeviceType, Firmware
 from netboot_site.errors import ValidationError
 
+QUIET_SECONDS = 60  # of one that is ignored: it may be taken back
 RESTART_SECONDS = 3  # so that a person can read why
 WIDTH = 79  # of a line with its first word
 _LINES_MAX = 6
@@ -99,6 +101,10 @@ def render(now: Situation, decision: BootDecision, system: System) -> str:
             return _restart(now, f"Restarting into its disk {decision.disk.image_id}.")
         case AwaitApproval():
             return answer("wait", ASK_AGAIN_SECONDS, *approval_lines(now, decision))
+        case Ignored():
+            return answer(
+                "wait", QUIET_SECONDS, "This Raspberry Pi is ignored here: it is told nothing to boot."
+            )
         case BootMenu(wanted=False) if system is System.WAITING and _is_ready(now):
             return _restart(now, f"Restarting with its kernel set {decision.kernel_set}.")
         case _:

@@ -15,6 +15,7 @@ from bootflow.decision import (
     BootLocal,
     BootMenu,
     Disabled,
+    Ignored,
     ProveIdentity,
     Wait,
 )
@@ -109,8 +110,9 @@ def _judge_script(story: Story) -> Verdict:
     if went_local:
         return went_local
     match story.decision():
-        case Disabled():
-            return _local(story, "This device is disabled, so it was sent to its local disk.")
+        case (Disabled() | Ignored()) as decision:
+            word = type(decision).__name__.lower()
+            return _local(story, f"This device is {word}, so it was sent to its local disk.")
         case BootLocal(why=why):
             return _local(story, why)
         case BootMenu(why=why):

@@ -14,6 +14,7 @@ from bootflow.recorder.judge import judge
 from bootflow.recorder.place import STAGE_ORDER, OpenBoot, Place, place
 from bootflow.recorder.sighting import Sighting
 from bootflow.recorder.story import Seen, Verdict, boots_as_pi
+from devices.models import Device
 
 EVENTS_PER_BOOT_MAX = 300  # what a machine that asks for ever can make of one boot
 DETAIL_LENGTH = 500
@@ -29,9 +30,13 @@ RETURNING id
 
 
 def write(sightings: Iterable[Sighting]) -> None:
-    """Put each sighting, whose MAC is known, where it belongs."""
-    for sighting in sightings:
-        write_one(sighting)
+    """Put each sighting, whose MAC is known, where it belongs; of an ignored machine nothing is kept."""
+    rows = list(sightings)
+    macs = {sighting.mac for sighting in rows}
+    ignored = set(Device.objects.ignored().filter(mac__in=macs).values_list("mac", flat=True))
+    for sighting in rows:
+        if sighting.mac not in ignored:
+            write_one(sighting)
 
 
 def write_one(sighting: Sighting) -> Boot | None:

@@ -19,7 +19,7 @@ from bootflow.recorder.pis import devices_of, learn, sources_of
 from bootflow.recorder.story import Verdict, is_pi
 from bootflow.recorder.telling import tell
 from bootflow.services import spend_boot_once
-from devices.models import Device, DeviceState
+from devices.models import Device
 
 DELETE_STEP = 500
 _COMES_BACK_WITHIN = timedelta(minutes=5)
@@ -122,7 +122,7 @@ def trim_history() -> None:
     Boot.objects.filter(pk__in=doomed).delete()
     gone = now - timedelta(days=settings.DISCOVERED_DAYS)
     forgotten = Device.objects.discovered().filter(last_seen_at__lt=gone).values_list("pk", flat=True)
-    Device.objects.filter(pk__in=list(forgotten[:DELETE_STEP]), state=DeviceState.DISCOVERED).delete()
+    Device.objects.discovered().filter(pk__in=list(forgotten[:DELETE_STEP])).delete()
 
 
 def _boots_estimate() -> int:

@@ -14,6 +14,7 @@ from bootflow.decision import (
     BootMenu,
     Disabled,
     Disk,
+    Ignored,
     ProveIdentity,
     Situation,
     Wait,
@@ -56,7 +57,7 @@ def _told(decision: BootDecision) -> str:
             return f"to start the installer {files.name}"
         case BootMenu():
             return "to show the menu"
-        case BootLocal():
+        case BootLocal() | Ignored():
             return "to start from its local disk"
         case Disabled():
             return "to start from its local disk, since it is disabled"

@@ -76,6 +76,7 @@ ANSWERS: dict[str, tuple[Situation, dict[str, Any]]] = {
         {"action": "boot_default", "kernel_set": "lab", "installer": "debian"},
     ),
     "disabled": (changed(DISK, state="disabled"), {"action": "disabled"}),
+    "ignored": (changed(KNOWN, state="ignored"), {"action": "disabled"}),
     "discovered": (
         changed(KNOWN, state="discovered"),
         {"action": "show_menu", "device_type": "x64", "message": NOT_ENROLLED},
@@ -112,20 +113,20 @@ def test_rest_and_script_agree_on_whether_there_is_a_disk(now: Situation) -> Non
     assert (answer["action"] == "boot_image") == isinstance(decision, BootImage | Wait | ProveIdentity)
     assert ("sanboot iscsi:" in script) == isinstance(decision, BootImage)
     if answer["action"] == "disabled":
-        assert "is disabled" in script
+        assert f"is {now.state}" in script
     if isinstance(decision, BootMenu):
         assert "--default bye" in script, "an unattended machine leaves the menu for its local disk"
 
 
 OUTCOMES = {
     "BootImage": "", "Wait": "", "ProveIdentity": "", "AwaitApproval": "", "BootInstaller": "",
-    "BootMenu": "menu", "BootLocal": "local", "Disabled": "local",
+    "BootMenu": "menu", "BootLocal": "local", "Disabled": "local", "Ignored": "local",
 }  # fmt: skip
 TOLD = {
     "BootImage": "to boot from its disk", "Wait": "to wait until its disk", "BootMenu": "to show the menu",
     "ProveIdentity": "its identity could not be checked", "AwaitApproval": "until somebody approves it",
     "BootInstaller": "to start the installer", "BootLocal": "to start from its local disk",
-    "Disabled": "since it is disabled",
+    "Disabled": "since it is disabled", "Ignored": "to start from its local disk",
 }  # fmt: skip
 
 

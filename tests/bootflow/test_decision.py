@@ -22,6 +22,7 @@ from bootflow.decision import (
     Disabled,
     Disk,
     Files,
+    Ignored,
     ProveIdentity,
     Situation,
     Wait,
@@ -71,6 +72,7 @@ def changed(situation: Situation, **fields: object) -> Situation:
         (changed(KNOWN, state="discovered"), AwaitApproval),
         (changed(KNOWN, state="discovered", gave_up=True), BootLocal),
         (changed(KNOWN, state=""), AwaitApproval),
+        (changed(WITH_DISK, state="ignored", boot_once="menu"), Ignored),
         (changed(WITH_DISK, gave_up=True), BootImage),
     ],
 )  # fmt: skip
@@ -120,7 +122,7 @@ files = st.builds(Files, st.text(), st.text(), st.text(), st.text(), st.text())
 situations = st.builds(
     Situation,
     mac=st.just(MAC),
-    state=st.sampled_from(["", "discovered", "enrolled", "disabled"]) | st.text(),
+    state=st.sampled_from(["", "discovered", "enrolled", "disabled", "ignored"]) | st.text(),
     name=st.text(),
     device_type=st.text(),
     kernel_set=st.text(),
