@@ -6,8 +6,11 @@ import uuid
 
 from django.core.validators import RegexValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
 
+from bootflow.causes import CAUSES, OTHER
 from devices.models import Device, DeviceType
 from images.models import Blob, Image
 
@@ -276,6 +279,16 @@ class Outcome(models.TextChoices):
     FAILED = "failed", "Failed"
 
 
+def _cause() -> Case:
+    """The kind of a boot's reason, as PostgreSQL works it out (bootflow/causes.py)."""
+    kinds = [
+        When(GreaterThan(StrIndex(F("reason"), Value(word)), 0), then=Value(cause.key))
+        for cause in CAUSES
+        for word in cause.words
+    ]
+    return Case(When(reason="", then=Value("")), *kinds, default=Value(OTHER))
+
+
 class Boot(models.Model):
     """One power-on of one machine, from its first packet to its operating system."""
 
@@ -286,6 +299,10 @@ class Boot(models.Model):
     stage = models.CharField(max_length=9, choices=Stage.choices)
     outcome = models.CharField(max_length=6, choices=Outcome.choices, blank=True, default=Outcome.RUNNING)
     reason = models.TextField(blank=True)
+    cause = models.GeneratedField(
+        expression=_cause(), output_field=models.CharField(max_length=20), db_persist=True,
+        help_text="What kind of reason it is.",
+    )  # fmt: skip
 
     class Meta:
         ordering = ["-started_at", "-id"]
@@ -298,6 +315,9 @@ class Boot(models.Model):
             models.Index(fields=["mac", "-started_at"], name="boot_by_device"),
             models.Index(fields=["-started_at", "-id"], name="boot_newest"),
             models.Index(fields=["-started_at"], condition=Q(outcome="failed"), name="boot_failed_newest"),
+            models.Index(
+                fields=["cause", "-started_at", "-id"], condition=~Q(cause=""), name="boot_by_cause"
+            ),
         ]
 
     def __str__(self) -> str:

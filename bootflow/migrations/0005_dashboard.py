@@ -3,6 +3,43 @@
 import uuid
 
 from django.db import migrations, models
+from django.db.models import Case, F, Value, When
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
+
+# bootflow/causes.py as it was.
+CAUSES = [
+    ('waits-approval', ('to be approved', 'Nobody approved', 'not enrolled')),
+    ('identity', ('identity could not', 'be known by its address')),
+    ('waits-disk', ('aits for its disk', 'it waited for its disk')),
+    ('waits-files', ('for its boot files',)),
+    ('disabled', ('is disabled', 'disabled device')),
+    ('no-disk', ('No disk is assigned',)),
+    ('chosen', ('This boot was set to', 'local disk was chosen')),
+    ('installer-runs', ('files were fetched; it runs',)),
+    ('restarted', ('was told to restart into',)),
+    ('own-folder', ('told to restart, and came back',)),
+    ('powered-again', ('Powered on again',)),
+    ('no-address', ('check DHCP_RANGE',)),
+    ('other-dhcp', ('an address was offered and not taken',)),
+    ('no-tftp', ('no file was asked for by TFTP',)),
+    ('broken-transfer', ('did not arrive whole', 'TFTP transfer was begun', 'its firmware went no further', 'it fetched ')),
+    ('no-http', ('no script was asked for', 'no script asked for', 'did not ask for it within', 'did not fetch it')),
+    ('no-login', ('no login at the iSCSI',)),
+    ('no-takeover', ('no operating system', 'before an operating system', 'neither checked in nor logged in')),
+    ('kernel-silent', ('nothing was heard of it',)),
+    ('missing-file', ('not there', 'is not among the boot files', 'asked for its boot files by TFTP and got none')),
+    ('disk-refused', ('The disk did not boot', 'could not boot its disk')),
+    ('installer', ('installer did not start', 'installer could not', 'told to start the installer', 'The installer ')),
+    ('silent', ('nothing was heard after it',)),
+]
+
+
+def cause():
+    kinds = [
+        When(GreaterThan(StrIndex(F("reason"), Value(word)), 0), then=Value(key)) for key, words in CAUSES for word in words
+    ]
+    return Case(When(reason="", then=Value("")), *kinds, default=Value("other"))
 
 
 class Migration(migrations.Migration):
@@ -71,5 +108,14 @@ class Migration(migrations.Migration):
                 'ordering': ['-created_at'],
                 'indexes': [models.Index(condition=models.Q(('finished_at', None)), fields=['created_at'], name='bulk_change_open')],
             },
+        ),
+        migrations.AddField(
+            model_name='boot',
+            name='cause',
+            field=models.GeneratedField(db_persist=True, expression=cause(), help_text='What kind of reason it is.', output_field=models.CharField(max_length=20)),
+        ),
+        migrations.AddIndex(
+            model_name='boot',
+            index=models.Index(condition=models.Q(('cause', ''), _negated=True), fields=['cause', '-started_at', '-id'], name='boot_by_cause'),
         ),
     ]
