@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DataError, OperationalError
+from django.db import DataError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Swagger
 from ninja.errors import HttpError
@@ -12,6 +12,7 @@ from bootflow.api import router as bootflow_router
 from devices.api import router as devices_router
 from images.api import router as images_router
 from netboot_site.auth import API_AUTH
+from netboot_site.dashboard_api import router as dashboard_router
 from netboot_site.errors import (
     ConflictError,
     NotFoundError,
@@ -43,6 +44,7 @@ api = NinjaAPI(
 api.add_router("/api/v1", devices_router)
 api.add_router("/api/v1", images_router)
 api.add_router("/api/v1", bootflow_router)
+api.add_router("/api/v1", dashboard_router)
 api.get(
     "/health",
     auth=None,
@@ -73,7 +75,8 @@ def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 
 
 @api.exception_handler(OperationalError)
-def database_down(request: HttpRequest, error: OperationalError) -> HttpResponse:
+@api.exception_handler(InterfaceError)
+def database_down(request: HttpRequest, error: Exception) -> HttpResponse:
     """PostgreSQL does not answer: say so, and not how we reach it."""
     return api.create_response(
         request, {"detail": "The database does not answer now; try again in a moment."}, status=503

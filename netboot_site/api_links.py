@@ -19,8 +19,8 @@ _VERSION = f"{_IMAGE}/versions/{{number}}"
 # By the name of a page's address. A `-live` part is its page's.
 CALLS: dict[str, tuple[str, ...]] = {
     "dashboard": (
-        "GET /health", "GET /api/v1/devices", "GET /api/v1/boots", "GET /api/v1/storage",
-        "GET /api/v1/unknown-devices",
+        "GET /api/v1/dashboard", "GET /health", "GET /api/v1/devices", "GET /api/v1/boots",
+        "GET /api/v1/storage", "GET /api/v1/unknown-devices",
     ),
     "device-list": ("GET /api/v1/devices",),
     "device-new": ("POST /api/v1/devices",),

@@ -39,6 +39,11 @@ def mac_hex(mac: str) -> str:
     return mac.replace(":", "")
 
 
+def mac_of_hex(digits: str) -> str:
+    """`aabbccddeeff` as `aa:bb:cc:dd:ee:ff`."""
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
+
+
 def device_code(mac: str) -> str:
     """The short code that a machine's console shows, so that a person finds it among others: `7K4Q`."""
     value = int(mac_hex(mac), 16) * 0x9E3779B1 & 0xFFFFFFFF  # Knuth's multiplicative hash spreads neighbours

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
-from images.models import Image, ImageState, Session
-from images.space import node_spaces
+from images.models import Image, ImageState
+from images.space import NodeSpace, node_spaces
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +19,9 @@ class StorageTotals:
     free: int
     promised: int
     image_count: int
+    importing_count: int
     failed_count: int
-    open_sessions: int
+    nodes: tuple[NodeSpace, ...]
 
     @property
     def other(self) -> int:
@@ -51,13 +52,18 @@ class StorageTotals:
 def storage_totals() -> StorageTotals:
     """Capacity, use and promise over all storage nodes."""
     nodes = node_spaces()
-    images = Image.objects.aggregate(count=Count("pk"), failed=Count("pk", filter=Q(state=ImageState.FAILED)))
+    images = Image.objects.aggregate(
+        count=Count("pk"),
+        importing=Count("pk", filter=Q(state=ImageState.IMPORTING)),
+        failed=Count("pk", filter=Q(state=ImageState.FAILED)),
+    )
     return StorageTotals(
         capacity=sum(node.capacity_bytes or 0 for node in nodes),
         used=sum(node.used_bytes or 0 for node in nodes),
         free=sum(node.free_bytes or 0 for node in nodes),
         promised=sum(node.committed_bytes for node in nodes),
         image_count=images["count"],
+        importing_count=images["importing"],
         failed_count=images["failed"],
-        open_sessions=Session.objects.filter(ended_at=None).values("initiator_name").distinct().count(),
+        nodes=tuple(nodes),
     )

@@ -30,7 +30,7 @@ COLOURS = {
     "pending": "azure", "waiting": "orange", "paused": "red", "incomplete": "red", "conflict": "orange",
     "running": "azure", "done": "green", "cancelled": "secondary",
     "": "blue", "ok": "green", "local": "cyan", "menu": "purple",
-    "up": "green", "troubled": "orange", "down": "red", "unknown": "secondary",
+    "active": "blue", "up": "green", "troubled": "orange", "down": "red", "unknown": "secondary",
 }  # fmt: skip
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 

@@ -21,7 +21,8 @@
   };
   const write = (element, text) => { if (element.textContent !== text) element.textContent = text; };
   const tick = () => {
-    all("[data-since]").forEach((element) => write(element, words(secondsSince(element.dataset.since))));
+    all("[data-since]:not(progress)").forEach((element) => write(element, words(secondsSince(element.dataset.since))));
+    all("progress[data-since]").forEach((bar) => { bar.value = Math.min(bar.max, secondsSince(bar.dataset.since)); });
     all("time[data-relative]").forEach((element) => write(element, ago(secondsSince(element.dateTime))));
   };
   setInterval(() => { if (!document.hidden) tick(); }, 1000);

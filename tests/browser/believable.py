@@ -203,6 +203,7 @@ def _boots(devices: dict[str, Device], now: datetime) -> None:
     pi_boot(now - timedelta(minutes=38), mac=rows[8].mac)
     pi_boot(now - timedelta(minutes=12), mac=rows[10].mac, upto=3.7, outcome=Outcome.FAILED, reason=NO_TREE)
     boot_of(rows[11].mac, now - timedelta(seconds=16), upto=12.3)
+    boot_of(rows[3].mac, now - timedelta(seconds=64), upto=12.3, slow=2)
     pi_boot(now - timedelta(seconds=6), mac=rows[9].mac, outcome="", upto=5.2)
 
 
@@ -227,7 +228,7 @@ def _waiting(now: datetime) -> None:
 
 
 def _rest(devices: dict[str, Device], now: datetime) -> None:
-    for name in ("control", "recorder", "storage.local"):
+    for name in ("control", "recorder", "storage.local", "storage.local.jobs"):
         Heartbeat.objects.create(name=name, beat_at=now + timedelta(minutes=10))
     kernels = KernelSet.objects.get_or_create(name="default", defaults={"is_default": True})[0]
     installer = Installer.objects.create(

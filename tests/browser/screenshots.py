@@ -28,6 +28,8 @@ from bootflow import pi_overview  # noqa: E402
 from bootflow.models import Boot, Outcome  # noqa: E402
 from bootflow.raspberry_pi.waiting.outlook import WaitingSystem  # noqa: E402
 from devices.models import Device  # noqa: E402
+from netboot_site import service_states  # noqa: E402
+from netboot_site.health import HEALTHY  # noqa: E402
 from tests.browser.believable import PASSWORD, fill, mac_of  # noqa: E402
 from tests.browser.chromium import chromium, sign_in  # noqa: E402
 
@@ -37,6 +39,10 @@ PHONE = {"width": 390, "height": 844}
 WAITING = WaitingSystem(FOLDER, ("Raspberry Pi 3", "Raspberry Pi 3+", "Raspberry Pi 4", "Raspberry Pi 400"))
 
 
+PROCESSES = ("boot", "dnsmasq", "storage-http")
+WORKERS = ["worker-control", "worker-storage", "worker-jobs", "recorder", "tgtd"]
+
+
 @contextmanager
 def site() -> Iterator[str]:
     """The site on a free port, over a database of its own."""
@@ -44,7 +50,8 @@ def site() -> Iterator[str]:
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     waiting = patch.object(pi_overview, "look_at_waiting_system", lambda: WAITING)
     storages = {**settings.STORAGES, "staticfiles": plain}
-    with waiting, override_settings(STORAGES=storages, EXPECTED_SERVICES=[]):
+    running = patch.object(service_states, "check_processes", lambda: dict.fromkeys(PROCESSES, HEALTHY))
+    with waiting, running, override_settings(STORAGES=storages, EXPECTED_SERVICES=WORKERS):
         fill()
         server = LiveServerThread("127.0.0.1", StaticFilesHandler)
         server.start()
