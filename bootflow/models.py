@@ -237,6 +237,18 @@ class BulkChange(models.Model):
     def __str__(self) -> str:
         return f"{self.get_action_display()}: {len(self.devices)} devices"
 
+    @property
+    def state(self) -> str:
+        """Running, done or stopped."""
+        if self.finished_at is None:
+            return "running"
+        return "stopped" if self.stop_requested_at else "done"
+
+    @property
+    def left(self) -> int:
+        """How many have not had their turn."""
+        return len(self.devices) - self.turn
+
 
 class DeviceList(models.Model):
     """A CSV file of devices that somebody looks at before it is imported."""

@@ -40,4 +40,5 @@ class NudgeTask(DjangoTask):  # type: ignore[type-arg]
 app = Celery("netboot", task_cls=NudgeTask)
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
-app.autodiscover_tasks(["images.jobs"])  # above the services, which images.tasks is below
+# Above the services, which the tasks of a room are below.
+app.autodiscover_tasks(["images.jobs", "bootflow.jobs"])

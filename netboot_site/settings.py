@@ -275,9 +275,14 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": schedule(CONVERGE_INTERVAL_SECONDS),
         "options": {"queue": "control", "expires": CONVERGE_INTERVAL_SECONDS},
     },
+    "go-on-with-bulk-changes": {
+        "task": "bootflow.bulk",
+        "schedule": schedule(CONVERGE_INTERVAL_SECONDS),
+        "options": {"queue": "control", "expires": CONVERGE_INTERVAL_SECONDS},
+    },
 }
-if STORAGE_ONLY:  # the first host's timer does this
-    del CELERY_BEAT_SCHEDULE["converge-bootflow"]
+if STORAGE_ONLY:  # the first host's timer does these
+    del CELERY_BEAT_SCHEDULE["converge-bootflow"], CELERY_BEAT_SCHEDULE["go-on-with-bulk-changes"]
 
 # --- History ------------------------------------------------------------------------------------------------
 
