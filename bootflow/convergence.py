@@ -29,6 +29,7 @@ from bootflow.raspberry_pi.choosing import Place, local_place
 from bootflow.raspberry_pi.keeping import TreeKeeper
 from bootflow.raspberry_pi.waiting.outlook import make_waiting_system, waiting_warning
 from bootflow.reservations import MAC_PREFIX, host_records, reservations
+from bootflow.wire.rounds import local_wire
 from devices.models import Device
 from netboot_site.errors import OrchestratorError, UnavailableError, ValidationError
 from netboot_site.heartbeat import beat
@@ -117,6 +118,7 @@ def converge_here() -> None:
     server = local_server()
     trouble = " ".join(filter(None, (converge(server, local_host()), local_trees().round())))
     beat("control", last_error=trouble)
+    local_wire().round()
     observed = server.observe()
     if observed.process_id is not None:
         beat("dnsmasq", last_error=trouble)

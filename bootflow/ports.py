@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Protocol
@@ -47,3 +47,37 @@ class BootHost(Protocol):
 
     def copy_loader(self, name: str) -> None:
         """Serve the installed boot loader under its name, whole or not at all. Raises UnavailableError."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootAnswer:
+    """What a server tells one kind of machine to boot."""
+
+    client: str  # BIOS PC, UEFI PC, UEFI arm64, Raspberry Pi
+    boot_file: str
+    next_server: str
+
+
+@dataclass(frozen=True, slots=True)
+class WireServer:
+    """A DHCP or PXE server that answered on a wire; ours is one of them."""
+
+    address: str
+    mac: str
+    hands_out_addresses: bool
+    answers: tuple[BootAnswer, ...] = ()
+
+    @property
+    def answers_pxe(self) -> bool:
+        """Whether it tells machines what to boot."""
+        return bool(self.answers)
+
+
+class Wire(Protocol):
+    """What stands on an interface's wire. Each verb raises UnavailableError where it cannot be reached."""
+
+    def look(self, interface: str) -> Sequence[WireServer]:
+        """Ask as machines do, a few packets, and say who answered within three seconds or so."""
+
+    def wake(self, interface: str, mac: str) -> None:
+        """Send one magic packet, as a frame of its own and as a datagram."""

@@ -15,6 +15,7 @@ from bootflow.raspberry_pi.machine_id import MachineId, machine_id_of
 from bootflow.recorder.parse import OPENING, Detail, Packet, Record, Transfer
 from bootflow.recorder.sighting import Sighting, Sign, moment
 from bootflow.recorder.transfers import SizeOf, is_end_of_broken, transferred
+from bootflow.wire.frames import PROBE_USER_CLASS
 
 _ARCHITECTURE = re.compile(r"^(?:PXE|HTTP)Client:Arch:(\d{5})")
 FIRMWARE_NAMES = {
@@ -117,6 +118,8 @@ def _exchange(group: Sequence[Record]) -> Exchange:
 
 
 def _exchanged(exchange: Exchange) -> Iterator[Sighting]:
+    if exchange.user_class == PROBE_USER_CLASS:
+        return  # a look at the wire, ours or another orchestrator's: no machine
     words = {packet.word: packet for packet in exchange.packets}
     if "PXE" in words:
         yield _proxied(exchange, words["PXE"])

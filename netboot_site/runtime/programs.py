@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from netboot_site.runtime.layout import Account, Accounts, become
 PYTHON = str(settings.BASE_PATH / ".venv" / "bin" / "python")
 START_PROGRAM = settings.BASE_PATH / "deploy" / "supervisor" / "start_program.py"
 _MIB = 1024**2
+_NET_RAW = 13  # linux/capability.h
 
 # Group priorities: supervisor starts them in this order and stops them in the reverse one.
 BASE, SERVICES, FRONT = "base", "services", "front"
@@ -127,13 +129,24 @@ def _python_services(accounts: Accounts) -> list[Program]:
             "storage-http", SERVICES, disks,
             granian(run / "storage" / "storage.sock", site, workers=1, threads=16),
         ),
-        Program("worker-control", SERVICES, web, _worker("control")),
+        Program("worker-control", SERVICES, web, _worker("control"), capabilities=_raw_sockets(accounts)),
         Program("worker-storage", SERVICES, disks, _worker(settings.STORAGE_QUEUE)),
         Program("worker-jobs", SERVICES, disks, _jobs_worker()),
         Program(ROOM_WATCH, SERVICES, disks, _manage("run_room_watch")),
         Program("beat", SERVICES, web, beat),
         Program("recorder", SERVICES, web, _manage("run_recorder")),
     ]  # fmt: skip
+
+
+def _raw_sockets(accounts: Accounts) -> str:
+    """The right to look at the boot network's wire and to wake machines on it, where it can be given."""
+    return "net_raw" if accounts.privileged and may_give(_NET_RAW) else ""
+
+
+def may_give(capability: int, status: Path = Path("/proc/self/status")) -> bool:
+    """Whether a program of ours may get this capability: containers are often started without some."""
+    found = re.search(r"^CapBnd:\s*([0-9a-f]+)$", status.read_text(), re.MULTILINE)
+    return found is not None and bool(int(found[1], 16) >> capability & 1)
 
 
 def _daemons(accounts: Accounts, nginx_conf: Path) -> list[Program]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-from bootflow.ports import ObservedDhcp
+from bootflow.ports import ObservedDhcp, WireServer
 from netboot_site.errors import UnavailableError, ValidationError
 
 LOADERS = ("undionly.kpxe", "snponly.efi", "ipxe.efi")
@@ -74,3 +74,26 @@ class FakeHost:
     def copy_loader(self, name: str) -> None:
         self.copied.append(name)
         self.stale.remove(name)
+
+
+@dataclass
+class FakeWire:
+    """A wire with these servers on it; `broken` tells of each interface why it cannot be used."""
+
+    servers: tuple[WireServer, ...] = ()
+    broken: dict[str, str] = field(default_factory=dict)
+    looked: list[str] = field(default_factory=list)
+    woken: list[tuple[str, str]] = field(default_factory=list)
+
+    def look(self, interface: str) -> tuple[WireServer, ...]:
+        self._check(interface)
+        self.looked.append(interface)
+        return self.servers
+
+    def wake(self, interface: str, mac: str) -> None:
+        self._check(interface)
+        self.woken.append((interface, mac))
+
+    def _check(self, interface: str) -> None:
+        if interface in self.broken:
+            raise UnavailableError(self.broken[interface])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from supervisor.options import ServerOptions
 
-from netboot_site.runtime import configuration
+from netboot_site.runtime import configuration, programs
 from netboot_site.runtime.layout import Account, Accounts
 from netboot_site.runtime.network import BootEndpoint
 from netboot_site.runtime.programs import BASE, FRONT, SERVICES, Program, all_programs
@@ -141,3 +142,20 @@ def test_a_machine_that_meets_a_restart_waits_and_asks_again() -> None:
     script = configuration.away_script(ENDPOINT)
     assert script.startswith("#!ipxe\n")
     assert "http://192.168.7.2:8080/boot/boot.ipxe || goto again" in script
+
+
+@pytest.mark.parametrize(("given", "expected"), [("00000000a80425fb", True), ("00000000a80405fb", False)])
+def test_a_capability_is_given_only_where_the_container_lets_us(
+    tmp_path: Path, given: str, expected: bool
+) -> None:
+    status = tmp_path / "status"
+    status.write_text(f"Name:\tx\nCapEff:\tffffffffffffffff\nCapBnd:\t{given}\n")
+    assert programs.may_give(13, status) is expected
+
+
+def test_the_control_worker_may_use_raw_sockets_and_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "may_give", lambda _: True)
+    assert programs_of(AS_ROOT)["worker-control"].capabilities == "net_raw"
+    assert programs_of(AS_PERSON)["worker-control"].capabilities == ""
+    monkeypatch.setattr(programs, "may_give", lambda _: False)
+    assert programs_of(AS_ROOT)["worker-control"].capabilities == ""

@@ -1,0 +1,1 @@
+"""The boot network's wire itself: which other servers answer on it, and the packet that wakes a machine."""
