@@ -335,6 +335,11 @@ class Boot(models.Model):
     def __str__(self) -> str:
         return f"{self.mac} at {self.started_at:%Y-%m-%d %H:%M:%S}"
 
+    @property
+    def took_seconds(self) -> float | None:
+        """From power-on to its end; None while it goes on."""
+        return None if self.finished_at is None else (self.finished_at - self.started_at).total_seconds()
+
 
 class BootEvent(models.Model):
     """One thing that was seen during a boot."""

@@ -95,7 +95,7 @@ def search_devices(wanted: DeviceFilter) -> QuerySet[Device]:
     """The devices of a filter in its order, which leaves no two rows to chance; no table joined for show."""
     rows = _of_state(wanted.state)
     if wanted.text:
-        rows = rows.filter(_holds(wanted.text))
+        rows = rows.filter(holds(wanted.text))
     if wanted.device_type:
         rows = rows.filter(device_type=wanted.device_type)
     if wanted.group:
@@ -154,7 +154,7 @@ def _in_order(rows: QuerySet[Device], sort: str) -> QuerySet[Device]:
     return rows.order_by(first, "name", "mac")
 
 
-def _holds(text: str) -> Q:
+def holds(text: str) -> Q:
     """Name, serial, group, or the MAC address in any spelling or a part of it."""
     found = Q(name__icontains=text) | Q(serial__icontains=text) | Q(group__name__icontains=text)
     digits = re.sub(r"[:. -]", "", text.lower())
@@ -162,15 +162,3 @@ def _holds(text: str) -> Q:
         return found
     pairs = ":".join(digits[i : i + 2] for i in range(0, len(digits), 2))
     return found | Q(mac__contains=pairs) | Q(mac__contains=text.lower())
-
-
-def search_boots(*, text: str, outcome: str) -> QuerySet[Boot]:
-    """Boots by outcome (`running` for those in progress), and by the name or address of their device."""
-    rows = Boot.objects.all()
-    if outcome == "running":
-        rows = rows.filter(finished_at=None)
-    elif outcome:
-        rows = rows.filter(outcome=outcome, finished_at__isnull=False)
-    if text:
-        rows = rows.filter(mac__in=Device.objects.filter(_holds(text)).values("mac"))
-    return named(rows)

@@ -270,6 +270,7 @@ class BootOut(Schema):
     stage: str
     outcome: str | None
     reason: str
+    cause: str  # what kind of reason it is
     own_seconds: float  # how long the machine has waited for us
     events: list[BootEventOut]
 
@@ -358,6 +359,7 @@ def boot_out(boot: Boot) -> BootOut:
         stage=boot.stage,
         outcome=boot.outcome or None,
         reason=boot.reason,
+        cause=boot.cause,
         own_seconds=own_seconds(seen, mac=boot.mac),
         events=[_event_out(boot, event) for event in events],
     )

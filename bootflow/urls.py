@@ -30,6 +30,7 @@ urlpatterns = [
     path("devices/<str:mac>/bootloader/keep/", pis.keep_bootloader, name="device-bootloader-keep"),
     path("groups/<int:number>/channel/", device_changes.group_channel, name="group-channel"),
     path("boots/", boots.boot_list, name="boot-list"),
+    path("boots/live/", boots.boot_list_live, name="boot-list-live"),
     path("boots/<int:boot_id>/", boots.boot_detail, name="boot-detail"),
     path("boots/<int:boot_id>/live/", boots.boot_live, name="boot-live"),
     path("kernel-sets/", kernel_sets.kernel_set_list, name="kernel-set-list"),

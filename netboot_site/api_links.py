@@ -45,7 +45,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "device-bootloader": (f"PUT {_DEVICE}/bootloader-update",),
     "device-bootloader-keep": (f"DELETE {_DEVICE}/bootloader-update",),
     "group-channel": ("PATCH /api/v1/groups/{group}",),
-    "boot-list": ("GET /api/v1/boots",),
+    "boot-list": ("GET /api/v1/boots", "GET /api/v1/boots/reasons"),
     "boot-detail": ("GET /api/v1/boots",),
     "kernel-set-list": ("GET /api/v1/kernel-sets",),
     "kernel-set-new": ("POST /api/v1/kernel-sets",),

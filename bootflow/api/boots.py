@@ -2,18 +2,59 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router
+from ninja import Query, Router, Schema
+from pydantic import AwareDatetime, Field
 
+from bootflow.boot_search import BootFilter, CauseCount, count_causes, search_boots
+from bootflow.causes import LABELS
 from bootflow.firmware import answer_check_in, view
 from bootflow.models import Boot
 from bootflow.schemas import BootOut, boot_out
+from devices.schemas import Text
 from devices.services import get_device
+from netboot_site.formats import parse_mac
 
 router = Router()
 Limit = Annotated[int, Query(ge=0, le=1000)]
+
+
+class BootQuery(Schema):
+    """Which boots a list shows."""
+
+    q: Annotated[Text, Field(description="Part of the device's name, serial, group or MAC address.")] = ""
+    mac: Annotated[Text, Field(description="Of one device, in any spelling.")] = ""
+    outcome: Literal["", "running", "ok", "local", "menu", "failed"] = ""
+    reason: Annotated[
+        Text, Field(description=f"A kind of reason ({', '.join(LABELS)}), or words of the sentence.")
+    ] = ""
+    stage: Literal["", "dhcp", "firmware", "tftp", "script", "installer", "iscsi", "os"] = ""
+    since: Annotated[AwareDatetime | None, Field(description="Powered on at this time or later.")] = None
+    until: Annotated[AwareDatetime | None, Field(description="Powered on before this time.")] = None
+
+    def chosen(self) -> BootFilter:
+        """As the search takes it. Raises ValidationError for what is no MAC address."""
+        return BootFilter(
+            text=self.q.strip(), mac=parse_mac(self.mac) if self.mac else "", outcome=self.outcome,
+            reason=self.reason.strip(), stage=self.stage, since=self.since, until=self.until,
+        )  # fmt: skip
+
+
+class BootPageQuery(BootQuery):
+    """And how many of them."""
+
+    limit: Annotated[int, Field(ge=0, le=1000)] = 50
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+
+
+class CauseOut(Schema):
+    """How many boots failed for one kind of reason."""
+
+    reason: str
+    label: str
+    count: int
 
 
 @router.get("/boot/check-in", auth=None, response={200: dict[str, Any], 422: dict[str, Any]})
@@ -23,9 +64,16 @@ def check_in(request: HttpRequest, mac: str = "", device_type: str = "") -> Http
 
 
 @router.get("/boots", response=list[BootOut])
-def list_boots(request: HttpRequest, limit: Limit = 50) -> list[BootOut]:
-    """Boots of all devices, newest first."""
-    return [boot_out(boot) for boot in Boot.objects.prefetch_related("events")[:limit]]
+def list_boots(request: HttpRequest, page: Query[BootPageQuery]) -> list[BootOut]:
+    """Boots of all devices, newest first; to go on through many of them, take `until` from the last one."""
+    rows = search_boots(page.chosen()).prefetch_related("events")
+    return [boot_out(boot) for boot in rows[page.offset : page.offset + page.limit]]
+
+
+@router.get("/boots/reasons", response=list[CauseOut])
+def count_reasons(request: HttpRequest, wanted: Query[BootQuery]) -> list[CauseOut]:
+    """Why boots failed, the most frequent kind of reason first."""
+    return [_cause_out(cause) for cause in count_causes(wanted.chosen())]
 
 
 @router.get("/devices/{mac}/boots", response=list[BootOut])
@@ -34,3 +82,7 @@ def list_boots_of_device(request: HttpRequest, mac: str, limit: Limit = 50) -> l
     device = get_device(mac=mac)
     rows = Boot.objects.filter(mac=device.mac).prefetch_related("events")
     return [boot_out(boot) for boot in rows[:limit]]
+
+
+def _cause_out(cause: CauseCount) -> CauseOut:
+    return CauseOut(reason=cause.key, label=cause.label, count=cause.count)

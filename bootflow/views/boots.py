@@ -8,22 +8,56 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils.safestring import SafeString
 
+from bootflow.boot_form import BootFilterForm
+from bootflow.boot_search import count_causes, listed, page_of_boots, place_of, search_boots
 from bootflow.fetched import fetches_of, is_fetch
-from bootflow.models import Boot, Outcome
-from bootflow.overview import first_times, named, search_boots, tracked
+from bootflow.models import Boot
+from bootflow.overview import first_times, named
 from bootflow.timeline import bars_of, marks_of, ticks_of
-from netboot_site.pages import asked, live_answer, live_fragment, page_of
+from netboot_site.pages import asked, live_answer, live_fragment
 
-OUTCOMES = [("", "All outcomes"), ("running", "In progress"), *Outcome.choices[1:]]
 EVENTS_SHOWN = 500
+CAUSES_SHOWN = 6
 
 
 def boot_list(request: HttpRequest) -> HttpResponse:
-    """All boots, newest first."""
-    text, outcome = asked(request, "q"), asked(request, "outcome")
-    page = page_of(request, search_boots(text=text, outcome=outcome))
-    context = {"page": page, "rows": tracked(page), "q": text, "outcome": outcome, "outcomes": OUTCOMES}
+    """All boots, newest first, a page at a time; the newest page is live."""
+    form = BootFilterForm(request.GET)
+    context = _list_context(request, form)
+    is_newest = context["newer"] is None
+    context |= {"form": form, "live": _live_list(request, context) if is_newest else ""}
     return render(request, "boots/list.html", context)
+
+
+def boot_list_live(request: HttpRequest) -> HttpResponse:
+    """The newest page's boots, and why boots failed."""
+    form = BootFilterForm(request.GET)
+    return live_answer(request, _live_list(request, _list_context(request, form)))
+
+
+def _live_list(request: HttpRequest, context: dict[str, Any]) -> SafeString:
+    wanted = request.GET.copy()
+    for name in ("seen", "before", "after"):
+        wanted.pop(name, None)
+    url = f"/boots/live/?{wanted.urlencode()}" if wanted else "/boots/live/"
+    return live_fragment(request, "boots/list_live.html", context, url=url)
+
+
+def _list_context(request: HttpRequest, form: BootFilterForm) -> dict[str, Any]:
+    wanted = form.chosen()
+    page = page_of_boots(
+        search_boots(wanted),
+        before=place_of(asked(request, "before")), after=place_of(asked(request, "after")),
+    )  # fmt: skip
+    without = request.GET.copy()
+    for name in ("reason", "seen", "before", "after"):
+        without.pop(name, None)
+    # A link to a kind of reason keeps the rest of the filter.
+    return {
+        "rows": listed(page.rows), "newer": page.newer, "older": page.older, "wanted": wanted,
+        "is_filtered": any(request.GET.get(name) for name in form.fields),
+        "causes": count_causes(wanted)[:CAUSES_SHOWN], "kept": without.urlencode(),
+    }  # fmt: skip
 
 
 def boot_detail(request: HttpRequest, boot_id: int) -> HttpResponse:

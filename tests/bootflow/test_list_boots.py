@@ -34,7 +34,8 @@ def test_boots_come_newest_first_with_their_events(api: Api) -> None:
     boots = api.get("/api/v1/boots").json()
     assert [boot["mac"] for boot in boots] == [MAC, OTHER, MAC]
     assert set(boots[0]) == {
-        "id", "mac", "started_at", "finished_at", "stage", "outcome", "reason", "own_seconds", "events",
+        "id", "mac", "started_at", "finished_at", "stage", "outcome", "reason", "cause", "own_seconds",
+        "events",
     }  # fmt: skip
     events = boots[0]["events"]
     assert [(event["stage"], event["elapsed_seconds"]) for event in events] == [
