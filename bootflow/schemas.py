@@ -167,6 +167,7 @@ class ApproveIn(Schema):
     device_type: Type | None = None
     group: Text | None = None
     image_id: Text | None = None
+    mode: Literal["exclusive", "overlay"] = "exclusive"
 
 
 class KernelSetChange(Schema):

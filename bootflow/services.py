@@ -24,6 +24,7 @@ from devices.services import (
 )
 from images.models import Export, ExportMode, Image
 from images.services import assign_image, unassign_image
+from netboot_site import journal
 from netboot_site.errors import ConflictError, ValidationError
 
 DEFAULT_KERNEL_SET = "default"
@@ -137,9 +138,10 @@ def approve_device(
     device = register_device(
         mac=mac,
         device_type=device_type or found.device_type,
-        name=name if name is not None else _suggested_name(found),
+        name=name if name is not None else suggested_name(device=found),
         group=group,
     )
+    journal.record("device", device.mac, f"Approved as {device.name}")
     _give_image(device, image_id, mode)
     return device
 
@@ -189,7 +191,7 @@ def spend_boot_once(*, mac: str) -> None:
     )
 
 
-def _suggested_name(device: Device) -> str:
+def suggested_name(*, device: Device) -> str:
     """What it told of itself, as far as that can be a name, and its code."""
     product = str(device.facts.get("product") or "Device").replace("${", "{")
     return f"{product[:100].strip()} {device.code}"
