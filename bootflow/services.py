@@ -28,6 +28,7 @@ from netboot_site import journal
 from netboot_site.errors import ConflictError, ValidationError
 
 DEFAULT_KERNEL_SET = "default"
+SPENT = "Next boot: as planned again, since this one did what it was set to"
 
 
 class ProfileChanges(TypedDict, total=False):
@@ -99,9 +100,15 @@ def update_profile(*, device: Device, **changes: Unpack[ProfileChanges]) -> Devi
 @transaction.atomic
 def set_serial(*, device: Device, serial: str | None) -> None:
     """What a person knows of its serial; None: as it is. Raises ValidationError."""
-    if serial is not None:
-        device.serial = parse_serial(serial, device_type=device.device_type, mac=device.mac)
+    if serial is None:
+        return
+    before, device.serial = (
+        device.serial,
+        parse_serial(serial, device_type=device.device_type, mac=device.mac),
+    )
+    if device.serial != before:
         device.save(update_fields=["serial", "updated_at"])
+        _note(device, f"Serial: {before or 'none'} → {device.serial or 'none'}")
 
 
 @transaction.atomic
@@ -113,13 +120,22 @@ def add_to_config(*, device: Device, additions: list[dict[str, Any]]) -> None:
     overlays = known_overlays(device) if any(one["name"] == "dtoverlay" for one in checked) else None
     for one in checked:
         check_addition(one["name"], one["value"], overlays)
+    plan = BootPlan.objects.filter(device=device).first()
+    before = plan.config_additions if plan else []
+    if checked == before:
+        return
     BootPlan.objects.update_or_create(device=device, defaults={"config_additions": checked})
+    for what, lines, others in (("Taken out of", before, checked), ("Added to", checked, before)):
+        texts = [f"{one['name']}={one['value']}" for one in lines if one not in others]
+        if texts:
+            _note(device, f"{what} its config.txt: {', '.join(texts)}")
 
 
 @transaction.atomic
 def delete_profile(*, device: Device) -> None:
     """Forget a device; its disk becomes free. Raises ConflictError while the disk is in use."""
     _take_image(device, unless=None)
+    _note(device, f"Deleted; its name was {device.name}")
     device.delete()
 
 
@@ -149,7 +165,9 @@ def approve_device(
 @transaction.atomic
 def forget_discovered(*, mac: str) -> None:
     """Drop an unknown device; it comes back when it asks again."""
-    get_discovered(mac=mac).delete()
+    found = get_discovered(mac=mac)
+    found.delete()
+    _note(found, "Forgotten; it comes back when it asks again")
 
 
 @transaction.atomic
@@ -177,18 +195,29 @@ def set_boot_once(*, device: Device, boot_once: str, installer: str | None = Non
     if boot_once not in BootOnce.values:
         raise ValidationError("The next boot is one of local, menu, installer, or as planned.")
     chosen = _installer_for(device, installer) if boot_once == BootOnce.INSTALLER else None
+    before = once_words(BootPlan.objects.filter(device=device).first())
     plan, _ = BootPlan.objects.update_or_create(
         device=device, defaults={"boot_once": boot_once, "boot_once_installer": chosen}
     )
+    if (now := once_words(plan)) != before:
+        _note(device, f"Next boot: {before} → {now}")
     return plan
+
+
+def once_words(plan: BootPlan | None) -> str:
+    """What the next boot does: `as planned`, `boot menu`, `installer debian-12`."""
+    if plan is None:
+        return "as planned"
+    installer = f" {plan.boot_once_installer_id}" if plan.boot_once_installer_id else ""
+    return f"{BootOnce(plan.boot_once).label.lower()}{installer}"
 
 
 @transaction.atomic
 def spend_boot_once(*, mac: str) -> None:
     """The boot that was to differ has been seen to reach its disk or installer: the next goes as planned."""
-    BootPlan.objects.filter(device__mac=mac).exclude(boot_once=BootOnce.NONE).update(
-        boot_once=BootOnce.NONE, boot_once_installer=None
-    )
+    spent = BootPlan.objects.filter(device__mac=mac).exclude(boot_once=BootOnce.NONE)
+    if spent.update(boot_once=BootOnce.NONE, boot_once_installer=None):
+        journal.record("device", mac, SPENT)
 
 
 def suggested_name(*, device: Device) -> str:
@@ -212,7 +241,16 @@ def _installer_for(device: Device, name: str | None) -> Installer:
 def _choose_kernel_set(device: Device, name: str) -> None:
     if not KernelSet.objects.filter(name=name).exists():
         raise ValidationError(f"There is no kernel set named {name!r}.")
-    BootPlan.objects.update_or_create(device=device, defaults={"kernel_set_id": name})
+    plan = BootPlan.objects.filter(device=device).first()
+    before = (plan.kernel_set_id if plan else None) or DEFAULT_KERNEL_SET
+    if plan is None or plan.kernel_set_id != name:
+        BootPlan.objects.update_or_create(device=device, defaults={"kernel_set_id": name})
+    if name != before:
+        _note(device, f"Kernel set: {before} → {name}")
+
+
+def _note(device: Device, text: str) -> None:
+    journal.record("device", device.mac, text)
 
 
 def _give_image(device: Device, image_id: str | None, mode: str) -> None:

@@ -10,6 +10,8 @@ from netboot_site import journal
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 from netboot_site.formats import clean_name, parse_mac
 
+_LABELS = {"name": "Name", "device_type": "Type", "state": "State"}
+
 
 def get_device(*, mac: str) -> Device:
     """The registered device of a MAC address in any spelling. Raises NotFoundError, ValidationError."""
@@ -90,6 +92,11 @@ def get_group(*, key: str) -> Group:
 @transaction.atomic
 def delete_group(*, group: Group) -> None:
     """Delete a group; its devices stay, in none."""
+    macs = list(group.devices.values_list("mac", flat=True))
+    journal.record_many(
+        "device", [(mac, f"Group: {group.name} → none, since it was deleted") for mac in macs]
+    )
+    journal.record("group", group.name, "Deleted")
     group.delete()
 
 
@@ -98,9 +105,11 @@ def create_group(*, name: str, channel: str = UpdateChannel.NONE) -> Group:
     name = clean_name(name)
     try:
         with transaction.atomic():
-            return Group.objects.create(name=name, channel=channel)
+            group = Group.objects.create(name=name, channel=channel)
+            journal.record("group", name, "Created")
     except IntegrityError as error:
         raise ConflictError(f"A group named {name!r} exists already.") from error
+    return group
 
 
 def state_of(*, enabled: bool) -> DeviceState:
@@ -126,7 +135,15 @@ def register_device(
             device.save()
     except IntegrityError as error:
         raise ConflictError(f"The device {spelling} is registered already.") from error
+    journal.record("device", spelling, _first_words(device, found is not None))
     return device
+
+
+def _first_words(device: Device, was_known: bool) -> str:
+    told = [device.get_device_type_display()]
+    told += [f"group {device.group.name}"] if device.group else []
+    told += [] if device.enabled else ["disabled"]
+    return f"{'Approved' if was_known else 'Registered'} as {device.name} ({', '.join(told)})"
 
 
 @transaction.atomic
@@ -138,22 +155,44 @@ def update_device(
     enabled: bool | None = None,
 ) -> Device:
     """Change what is given and leave the rest."""
-    if name is not None:
-        device.name = clean_name(name)
     if device_type is not None:
         _check_type(device_type)
-        device.device_type = device_type
-    if enabled is not None:
-        device.state = state_of(enabled=enabled)
-    device.save()
+    wanted = {
+        "name": None if name is None else clean_name(name),
+        "device_type": device_type,
+        "state": None if enabled is None else state_of(enabled=enabled),
+    }
+    before = {field: _shown(device, field) for field in wanted}
+    changed = [field for field, value in wanted.items() if value not in {None, getattr(device, field)}]
+    for field in changed:
+        setattr(device, field, wanted[field])
+    if changed:
+        device.save(update_fields=[*changed, "updated_at"])
+    _note(device, [f"{_LABELS[field]}: {before[field]} → {_shown(device, field)}" for field in changed])
     return device
+
+
+def _shown(device: Device, field: str) -> str:
+    """As a person reads it."""
+    words = {"device_type": DeviceType, "state": DeviceState}.get(field)
+    value = str(getattr(device, field))
+    return str(dict(words.choices)[value]) if words and value in words.values else value
+
+
+def _note(device: Device, texts: list[str]) -> None:
+    if texts:
+        journal.record_many("device", [(device.mac, text) for text in texts])
 
 
 @transaction.atomic
 def move_to_group(*, device: Device, group: Group | None) -> Device:
     """Put a device into a group, or into none."""
+    if device.group_id == (group.pk if group else None):
+        return device
+    before = device.group.name if device.group else "none"
     device.group = group
     device.save(update_fields=["group", "updated_at"])
+    _note(device, [f"Group: {before} → {group.name if group else 'none'}"])
     return device
 
 
@@ -162,9 +201,16 @@ def follow_channel(*, follower: Device | Group, channel: str) -> None:
     """Let a device, or a group's devices, take new versions under a name; empty: under none."""
     if channel not in UpdateChannel.values:
         raise ValidationError("A channel is `test` or `production`, or empty for none.")
+    if follower.channel == channel:
+        return
+    text = f"Channel: {follower.channel or 'none'} → {channel or 'none'}"
     follower.channel = channel
-    fields = ["channel", "updated_at"] if isinstance(follower, Device) else ["channel"]
-    follower.save(update_fields=fields)
+    if isinstance(follower, Device):
+        follower.save(update_fields=["channel", "updated_at"])
+        _note(follower, [text])
+    else:
+        follower.save(update_fields=["channel"])
+        journal.record("group", follower.name, text)
 
 
 @transaction.atomic

@@ -12,6 +12,7 @@ from bootflow.models import Boot, BootEvent, BootPlan
 from bootflow.raspberry_pi.shown import tree_shown
 from bootflow.raspberry_pi.trees import UPDATE_FILES, is_bootloader_file
 from devices.models import Device
+from netboot_site import journal
 from netboot_site.errors import ConflictError
 
 WARNING = (
@@ -41,16 +42,28 @@ def cancel_bootloader_update(*, device: Device) -> None:
 
 @transaction.atomic
 def _set_update(device: Device, since: datetime | None) -> None:
-    BootPlan.objects.update_or_create(
-        device=device, defaults={"bootloader_update": since is not None, "bootloader_update_at": since}
+    plan, _ = BootPlan.objects.get_or_create(device=device)
+    before, plan.bootloader_update, plan.bootloader_update_at = (
+        plan.bootloader_update,
+        since is not None,
+        since,
     )
+    plan.save(update_fields=["bootloader_update", "bootloader_update_at", "updated_at"])
+    if plan.bootloader_update != before:
+        text = "Its next boot rewrites its bootloader" if since else "Its bootloader stays as it is"
+        journal.record("device", device.mac, text)
 
 
 def take_back_updates(devices: Iterable[int]) -> bool:
     """Of these devices, those that have fetched their update and begun another boot since; was there one?"""
-    done = [plan.pk for plan in _plans(devices) if _has_booted_again(plan)]
-    rows = BootPlan.objects.filter(pk__in=done)
-    return bool(done) and rows.update(bootloader_update=False, bootloader_update_at=None) > 0
+    done = [plan for plan in _plans(devices) if _has_booted_again(plan)]
+    if not done:
+        return False
+    journal.record_many(
+        "device", [(plan.device.mac, "Has fetched the update of its bootloader") for plan in done]
+    )
+    rows = BootPlan.objects.filter(pk__in=[plan.pk for plan in done])
+    return rows.update(bootloader_update=False, bootloader_update_at=None) > 0
 
 
 def _plans(devices: Iterable[int]) -> Iterable[BootPlan]:

@@ -25,6 +25,7 @@ from images.models import (
 from images.services.nodes import check_room, nudge
 from images.services.usage import refuse_while_export_in_use
 from images.services.versions import clean_comment, get_version
+from netboot_site import journal
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 
 _RESTORED = [
@@ -83,6 +84,7 @@ def assign_image(
     if mode == ExportMode.OVERLAY:
         export.layer = lineage.add_overlay(row, device, _version_to_boot(export))
     _insert(export)
+    _note(device, f"Disk: {row.id} assigned ({_words(export)})")
     nudge(row.node)
     return export
 
@@ -108,6 +110,7 @@ def unassign_image(*, image: Image, device: Device | None = None) -> None:
     if export.mode == ExportMode.EXCLUSIVE:
         lineage.note_hand_out(lineage.head_of(row), export)
     layer, kept = export.layer, list(_kept_of(export))
+    _note(export.device, f"Disk: {row.id} unassigned ({_words(export)})")
     export.delete()
     for dropped in [layer, *kept] if layer is not None else []:
         lineage.discard(dropped)
@@ -122,7 +125,9 @@ def reset_disk(*, device: Device) -> Export:
     """
     export = _overlay_of(device)
     refuse_while_export_in_use(export)
-    lineage.refresh(export, _version_to_reset_to(export), forget=True)
+    version = _version_to_reset_to(export)
+    lineage.refresh(export, version, forget=True)
+    _note(device, f"Disk: {export.image_id} reset to version {version.number}")
     nudge(export.image.node)
     return export
 
@@ -147,6 +152,7 @@ def merge_disk(*, device: Device, comment: str = "", author: str = "") -> Versio
         export.version = version
     export.save(update_fields=["layer", "handed_out_at", "refresh_requested_at", "observed_stale", "version"])
     _advance_empty_head(image, version)
+    _note(device, f"Disk: merged as version {version.number} of {image.id}{_comment(text)}")
     nudge(image.node)
     return version
 
@@ -170,6 +176,7 @@ def restore_kept(*, device: Device, layer_number: int) -> Export:
     export.save(update_fields=_RESTORED)
     if present is not None and not used:
         lineage.discard(present)
+    _note(device, f"Disk: kept changes {_number(kept)} restored; it stays on that version")
     nudge(export.image.node)
     return export
 
@@ -178,7 +185,9 @@ def restore_kept(*, device: Device, layer_number: int) -> Export:
 def discard_kept(*, device: Device, layer_number: int) -> None:
     """Delete changes that a device kept of an older version."""
     export = _overlay_of(device)
-    lineage.discard(_kept(export, layer_number))
+    kept = _kept(export, layer_number)
+    lineage.discard(kept)
+    _note(device, f"Disk: kept changes {_number(kept)} discarded")
     nudge(export.image.node)
 
 
@@ -210,11 +219,14 @@ def _changed(
         raise ConflictError(
             f"{export.device} has the image {export.image_id!r} as {export.mode}; unassign it first."
         )
+    before = _words(export)
     if persistence is not None:
         export.persistence = persistence
     if version is not None:
         export.follows, export.version = follows, pinned
     export.save(update_fields=["persistence", "follows", "version"])
+    if (now := _words(export)) != before:
+        _note(export.device, f"Disk: {before} → {now}")
     nudge(export.image.node)
     return export
 
@@ -307,6 +319,28 @@ def _advance_empty_head(image: Image, version: Version) -> None:
     taken = Export.objects.filter(image=image, mode=ExportMode.EXCLUSIVE).exists()
     if image.state == ImageState.READY and not taken and lineage.head_is_untouched(image):
         lineage.replace_head(image, lineage.add_layer(image, version.layer))
+
+
+def _words(export: Export) -> str:
+    """How the device has it: `exclusive`, `overlay, keeps its changes, follows latest`."""
+    if export.mode == ExportMode.EXCLUSIVE:
+        return "exclusive"
+    keeps = "keeps its changes" if export.persistence == Persistence.KEEP else "reset at each boot"
+    if export.follows == Follows.PINNED and export.version is not None:
+        return f"overlay, {keeps}, stays on version {export.version.number}"
+    return f"overlay, {keeps}, follows {export.follows or 'its channel'}"
+
+
+def _number(layer: Layer) -> str:
+    return f"of version {layer.base_version.number}" if layer.base_version else f"number {layer.number}"
+
+
+def _comment(text: str) -> str:
+    return f": {text}" if text else ""
+
+
+def _note(device: Device, text: str) -> None:
+    journal.record("device", device.mac, text)
 
 
 def _new_secret() -> str:
