@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
@@ -10,12 +11,19 @@ from django.db import IntegrityError, transaction
 
 from bootflow.models import SLUG_PATTERN, BootPlan, Installer, KernelSet
 from devices.models import DeviceType
+from netboot_site import journal
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 
 ALWAYS_THERE = "default"
 URL_LENGTH = 500
 PATH_LENGTH = 300
 CMDLINE_LENGTH = 2000
+NAMES_TOLD = 5
+SET_WORDS = {"kernel_url": "Kernel", "initramfs_url": "Initramfs", "cmdline": "Command line"}
+INSTALLER_WORDS = {
+    "device_type": "Type", "path": "Folder", "kernel": "Kernel", "initrd": "Initrd",
+    "kernel_cmdline": "Command line",
+}  # fmt: skip
 
 
 class KernelSetFields(TypedDict):
@@ -55,23 +63,40 @@ def create_kernel_set(*, name: str, **fields: Unpack[KernelSetFields]) -> Kernel
             kernel_set.save(force_insert=True)
     except IntegrityError as error:
         raise ConflictError(f"A kernel set named {name!r} exists already.") from error
-    return update_kernel_set(kernel_set=kernel_set, **fields)
+    journal.record("kernel set", kernel_set.name, "Created")
+    return _filled_set(kernel_set, fields)
 
 
 @transaction.atomic
 def update_kernel_set(*, kernel_set: KernelSet, **fields: Unpack[KernelSetFields]) -> KernelSet:
     """Replace what a kernel set holds. The default passes to it, and is never given up without an heir."""
+    before = _told(kernel_set, SET_WORDS)
+    row = _filled_set(kernel_set, fields)
+    _note("kernel set", row.name, before, _told(row, SET_WORDS))
+    return row
+
+
+def _filled_set(kernel_set: KernelSet, fields: KernelSetFields) -> KernelSet:
     is_default, initramfs_url = fields["is_default"], fields["initramfs_url"]
     if kernel_set.is_default and not is_default:
         raise ConflictError(f"{kernel_set.name!r} is the default kernel set; make another one the default.")
     if is_default:
-        KernelSet.objects.exclude(pk=kernel_set.pk).filter(is_default=True).update(is_default=False)
+        _take_default(kernel_set)
     kernel_set.kernel_url = check_url(fields["kernel_url"])
     kernel_set.initramfs_url = check_url(initramfs_url) if initramfs_url else None
     kernel_set.cmdline = check_cmdline(fields["cmdline"])
     kernel_set.is_default = is_default
     kernel_set.save()
     return kernel_set
+
+
+def _take_default(kernel_set: KernelSet) -> None:
+    others = KernelSet.objects.exclude(pk=kernel_set.pk).filter(is_default=True)
+    names = list(others.values_list("name", flat=True))
+    others.update(is_default=False)
+    if names or not kernel_set.is_default:
+        told = [(name, f"The default passed to {kernel_set.name}") for name in names]
+        journal.record_many("kernel set", [*told, (kernel_set.name, "Made the default")])
 
 
 @transaction.atomic
@@ -83,9 +108,11 @@ def delete_kernel_set(*, kernel_set: KernelSet) -> None:
         raise ConflictError(
             f"The kernel set {kernel_set.name!r} is the boot partition of its image and goes with it."
         )
-    users = BootPlan.objects.filter(kernel_set=kernel_set).count()
-    if users:
-        raise ConflictError(f"The kernel set {kernel_set.name!r} is used by {users} devices.")
+    plans = BootPlan.objects.filter(kernel_set=kernel_set).select_related("device")
+    if names := [str(plan.device) for plan in plans.order_by("device__name")]:
+        count = f"{len(names)} device{'s' if len(names) > 1 else ''}"
+        raise ConflictError(f"The kernel set {kernel_set.name!r} is used by {count}: {some_of(names)}.")
+    journal.record("kernel set", kernel_set.name, "Deleted, with its files")
     kernel_set.delete()
 
 
@@ -106,13 +133,16 @@ def create_installer(*, name: str, files: InstallerFiles) -> Installer:
             installer.save(force_insert=True)
     except IntegrityError as error:
         raise ConflictError(f"An installer named {name!r} exists already.") from error
+    journal.record("installer", installer.name, "Created")
     return installer
 
 
 @transaction.atomic
 def update_installer(*, installer: Installer, files: InstallerFiles) -> Installer:
     """Replace what an installer holds."""
+    before = _told(installer, INSTALLER_WORDS)
     _filled(installer, files).save()
+    _note("installer", installer.name, before, _told(installer, INSTALLER_WORDS))
     return installer
 
 
@@ -122,7 +152,23 @@ def delete_installer(*, installer: Installer) -> None:
     plan = BootPlan.objects.select_related("device").filter(boot_once_installer=installer).first()
     if plan is not None:
         raise ConflictError(f"The next boot of {plan.device} is to start the installer {installer.name!r}.")
+    journal.record("installer", installer.name, "Deleted")
     installer.delete()
+
+
+def _told(row: KernelSet | Installer, words: Mapping[str, str]) -> dict[str, str]:
+    """What people may change of a row, by how they call it."""
+    return {word: getattr(row, name) or "none" for name, word in words.items()}
+
+
+def _note(kind: str, name: str, before: Mapping[str, str], after: Mapping[str, str]) -> None:
+    changes = [
+        (name, f"{word} changed from {old} to {after[word]}")
+        for word, old in before.items()
+        if old != after[word]
+    ]
+    if changes:
+        journal.record_many(kind, changes)
 
 
 def _filled(installer: Installer, files: InstallerFiles) -> Installer:
@@ -134,6 +180,12 @@ def _filled(installer: Installer, files: InstallerFiles) -> Installer:
     installer.kernel_cmdline = check_cmdline(files.kernel_cmdline)
     installer.device_type = files.device_type
     return installer
+
+
+def some_of(names: Sequence[str]) -> str:
+    """`lab1-01, lab1-02 and 5 more`."""
+    more = len(names) - NAMES_TOLD
+    return ", ".join(names[:NAMES_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def check_slug(name: str) -> str:

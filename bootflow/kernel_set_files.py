@@ -13,6 +13,7 @@ from django.http import UnreadablePostError
 from bootflow.models import KernelSet, KernelSetFile
 from images.models import BLOB_MAX_BYTES, PART_BYTES
 from images.services.blobs import store_blob
+from netboot_site import journal
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 
 PATH_MAX = 200
@@ -71,9 +72,11 @@ def put_file(*, kernel_set: KernelSet, path: str, sha256: str) -> tuple[KernelSe
     check_file_path(path)
     paths = set(KernelSetFile.objects.filter(kernel_set=row).values_list("path", flat=True))
     _check_fits(path, paths)
-    return KernelSetFile.objects.select_related("blob").update_or_create(
+    file, is_new = KernelSetFile.objects.select_related("blob").update_or_create(
         kernel_set=row, path=path, defaults={"blob_id": sha256}
     )
+    journal.record("kernel set", row.name, f"{path} {'added' if is_new else 'replaced'}")
+    return file, is_new
 
 
 @transaction.atomic
@@ -81,6 +84,7 @@ def delete_file(*, kernel_set: KernelSet, path: str) -> None:
     """Take a file out of a set. Raises NotFoundError, ConflictError."""
     _refuse_image_s(kernel_set)
     get_file(kernel_set=kernel_set, path=path).delete()
+    journal.record("kernel set", kernel_set.name, f"{path} deleted")
 
 
 def get_file(*, kernel_set: KernelSet, path: str) -> KernelSetFile:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.conf import settings
 
 from devices.models import Device, DeviceType
+from images.importing.download import check_url
+from images.importing.folder import path_of
 from images.models import IMAGE_ID_PATTERN, ExportMode, Follows, Persistence, StorageNode
 from images.services import FITTING_IMAGES
 from images.services.versions import COMMENT_LENGTH
@@ -95,6 +97,49 @@ class CommentForm(forms.Form):
         required=False, max_length=COMMENT_LENGTH,
         widget=forms.TextInput(attrs={"placeholder": "What is new?", "autocomplete": "off"}),
     )  # fmt: skip
+
+
+class ImportForm(forms.Form):
+    """Where a disk comes from: one of the two."""
+
+    url = forms.CharField(
+        label="Address", required=False, max_length=2000,
+        help_text="http or https; raw, qcow2, vmdk, vhdx, or packed as .xz, .gz, .zst or .zip.",
+        widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off", "spellcheck": "false"}),
+    )  # fmt: skip
+    file = forms.CharField(
+        label="File", required=False, max_length=255,
+        help_text="The name of a file in the folder import of the storage node's DATA_PATH.",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+    )  # fmt: skip
+
+    def clean_url(self) -> str:
+        """An address that the node may fetch."""
+        url = str(self.cleaned_data["url"])
+        return _checked(check_url, url) if url else ""
+
+    def clean_file(self) -> str:
+        """A plain name."""
+        name = str(self.cleaned_data["file"])
+        if name:
+            _checked(path_of, name)
+        return name
+
+    def clean(self) -> dict[str, Any]:
+        """Exactly one."""
+        given = super().clean() or {}
+        if not self.errors and bool(given.get("url")) == bool(given.get("file")):
+            self.add_error("file" if given.get("url") else "url", "Give either an address or a file.")
+        return given
+
+
+def _checked(check: Callable[[str], object], text: str) -> str:
+    """The text, if nothing is wrong with it."""
+    try:
+        check(text)
+    except ValidationError as error:
+        raise forms.ValidationError(str(error)) from error
+    return text
 
 
 class OrphansForm(forms.Form):

@@ -95,10 +95,8 @@ def layer_waits(layer: Layer, around: Around) -> list[str]:
         return []
     if layer.state == LayerState.DELETING and logins:
         return [_until_logged_out(f"The removal of {what.lower()}", logins)]
-    if away := _away(what, around.nodes.get(layer.image.node_id), around):
-        return [away]
     doing = "removed" if layer.state == LayerState.DELETING else "made"
-    return [f"{what} is being {doing}{_because(layer.last_error)}."]
+    return [_goes_on(what, doing, layer.last_error, around.nodes.get(layer.image.node_id), around)]
 
 
 def job_waits(job: Job, around: Around) -> list[str]:
@@ -141,8 +139,7 @@ def _of_version(version: Version, image: Image, around: Around) -> list[str]:
     writers = around.logins.get(image.iqn, []) if version.layer.format == LayerFormat.RAW else []
     if writers:
         return [_until_logged_out(what, writers, "then it is frozen")]
-    away = _away(what, around.nodes.get(image.node_id), around)
-    return [away or f"{what} is being frozen{_because(version.last_error)}."]
+    return [_goes_on(what, "frozen", version.last_error, around.nodes.get(image.node_id), around)]
 
 
 def _of_image(image: Image, around: Around) -> Iterator[str]:
@@ -151,7 +148,7 @@ def _of_image(image: Image, around: Around) -> Iterator[str]:
         yield _of_removal(image, around)
     elif image.state == ImageState.CREATING:
         what = f"The disk of {image.pk}"
-        yield _away(what, node, around) or f"{what} is being made{_because(image.last_error)}."
+        yield _goes_on(what, "made", image.last_error, node, around)
     elif image.state == ImageState.IMPORTING:
         yield from _of_upload(image)
     else:
@@ -192,6 +189,13 @@ def _until_logged_out(what: str, logins: Iterable[Login], then: str = "") -> str
     where = f"at {first.address} " if first.address else ""
     since = f"logged in {where}since {told(min(login.since for login in rows))}"
     return f"{what} is waiting for {who} to log out ({since}{f'; {then}' if then else ''})."
+
+
+def _goes_on(what: str, doing: str, error: str, node: NodeNow | None, around: Around) -> str:
+    """What its node is at work on, or would be if it were there."""
+    if node is not None and around.is_away(node.seen_at) and not (error and node.seen_at is None):
+        return _away(what, node, around)
+    return f"{what} is being {doing}{_because(error)}."
 
 
 def _away(what: str, node: NodeNow | None, around: Around) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +51,23 @@ def live_answer(request: HttpRequest, fragment: SafeString) -> HttpResponse:
 def asked(request: HttpRequest, name: str) -> str:
     """What a page's address asks for; without NUL, which PostgreSQL takes in no text."""
     return request.GET.get(name, "").replace("\0", "").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A choice in the head of a list: its name in the address, and what is chosen."""
+
+    name: str
+    label: str
+    choices: Sequence[tuple[str, str]]
+    chosen: str
+
+
+def address_of(request: HttpRequest) -> str:
+    """What the address of a list asks for, as the address of its live part has it."""
+    query = request.GET.copy()
+    query.pop("seen", None)
+    return query.urlencode()
 
 
 def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:

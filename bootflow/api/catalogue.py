@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
-from ninja import Router, Status
+from ninja import Query, Router, Status
 
 from bootflow import catalogue
 from bootflow.kernel_set_files import delete_file, receive_file
@@ -24,8 +26,10 @@ from bootflow.schemas import (
 )
 from images.services.blobs import blob_pieces
 from netboot_site.errors import NotFoundError, ValidationError
+from netboot_site.history import ChangeOut, history_of
 
 router = Router()
+Limit = Annotated[int, Query(ge=0, le=1000)]
 _BYTES = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
@@ -55,6 +59,15 @@ def replace_kernel_set(request: HttpRequest, name: str, body: KernelSetReplace) 
     kernel_set = catalogue.get_kernel_set(name=name)
     _check_same_name(name, body.name)
     return _shown(catalogue.update_kernel_set(kernel_set=kernel_set, **_kernel_set_fields(body)))
+
+
+@router.get("/kernel-sets/{name}/history", response=list[ChangeOut])
+def list_kernel_set_changes(request: HttpRequest, name: str, limit: Limit = 100) -> list[ChangeOut]:
+    """Who changed what of a kernel set, the newest first; also of one that is gone."""
+    found = history_of("kernel set", name.replace("\0", ""), limit=limit)
+    if not found:
+        catalogue.get_kernel_set(name=name)
+    return found
 
 
 @router.delete("/kernel-sets/{name}", response={204: None})
@@ -130,6 +143,15 @@ def replace_installer(request: HttpRequest, name: str, body: InstallerReplace) -
     installer = catalogue.get_installer(name=name)
     _check_same_name(name, body.name)
     return installer_out(catalogue.update_installer(installer=installer, files=_files(body)))
+
+
+@router.get("/os-installers/{name}/history", response=list[ChangeOut])
+def list_installer_changes(request: HttpRequest, name: str, limit: Limit = 100) -> list[ChangeOut]:
+    """Who changed what of an installer, the newest first; also of one that is gone."""
+    found = history_of("installer", name.replace("\0", ""), limit=limit)
+    if not found:
+        catalogue.get_installer(name=name)
+    return found
 
 
 @router.delete("/os-installers/{name}", response={204: None})

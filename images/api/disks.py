@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from django.http import HttpRequest
-from ninja import Path, Router, Status
+from django.http import HttpRequest, HttpResponse
+from ninja import Path, Query, Router, Schema, Status
+from pydantic import Field
 
+from devices.schemas import Text
 from devices.services import get_device
 from images import services
 from images.api.versions import author
+from images.overview import DiskWish, disks_shown, search_disks
 from images.schemas.disks import DiskOut, disk_out
 from images.schemas.numbers import LARGEST_NUMBER
 from images.schemas.versions import VersionIn, VersionOut, version_out
@@ -25,6 +28,27 @@ def _shown(mac: str) -> DiskOut:
     device = get_device(mac=mac)
     disk = services.get_disk(device=device)
     return disk_out(disk, services.kept_changes(device=device), waits_of(disk))
+
+
+class DiskFilter(Schema):
+    """Which disks of devices a list shows."""
+
+    q: Text = ""
+    image: Text = ""
+    node: Text = ""
+    state: Literal["", "pending", "ready", "waiting", "paused"] = ""
+    mode: Literal["", "exclusive", "overlay"] = ""
+    limit: Annotated[int, Field(ge=0, le=10_000)] = 1000
+    offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+
+
+@router.get("/disks", response=list[DiskOut])
+def list_disks(request: HttpRequest, response: HttpResponse, filters: Query[DiskFilter]) -> list[DiskOut]:
+    """The disks that devices have, by the names of the devices; `X-Total-Count` tells how many."""
+    rows = search_disks(DiskWish(filters.q, filters.image, filters.node, filters.state, filters.mode))
+    response["X-Total-Count"] = str(rows.count())
+    page = rows[filters.offset : filters.offset + filters.limit]
+    return [disk_out(disk.export, disk.kept, disk.waits) for disk in disks_shown(page)]
 
 
 @router.get("/devices/{mac}/disk", response=DiskOut)

@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from django.http import HttpRequest, HttpResponseBase
-from ninja import Query, Router, Status
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from ninja import Query, Router, Schema, Status
+from pydantic import Field
 
+from devices.schemas import Text
 from devices.services import get_device
 from images import content, services
 from images.around import look_around
 from images.models import ExportMode, ImageState
 from images.outgoing.answer import answer
+from images.overview import ImageWish, search_images
 from images.schemas.images import (
     AssignedOut,
     ImageIn,
@@ -24,6 +27,7 @@ from images.schemas.images import (
 )
 from images.schemas.numbers import LARGEST_NUMBER
 from netboot_site.formats import GIB
+from netboot_site.history import ChangeOut, history_of
 
 router = Router()
 Mode = Annotated[
@@ -40,6 +44,7 @@ VersionOf = Annotated[
     ),
 ]
 
+Limit = Annotated[int, Query(ge=0, le=1000)]
 _FILE = {
     "responses": {
         200: {
@@ -56,11 +61,26 @@ def shown(image_id: str) -> ImageOut:
     return image_out(shown_images().get(pk=image_id), look_around([image_id]))
 
 
+class ImageFilter(Schema):
+    """Which images a list shows, and in which order."""
+
+    q: Text = ""
+    state: Literal["", "creating", "importing", "ready", "failed", "deleting"] = ""
+    device_type: Literal["", "raspi", "x86", "x64"] = ""
+    node: Text = ""
+    sort: Literal["name", "-created", "-size", "-used", "state"] = "name"
+    limit: Annotated[int, Field(ge=0, le=10_000)] = 10_000
+    offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
+
+
 @router.get("/images", response=list[ImageOut])
-def list_images(request: HttpRequest) -> list[ImageOut]:
-    """All images, by name."""
-    around = look_around()
-    return [image_out(image, around) for image in shown_images()]
+def list_images(request: HttpRequest, response: HttpResponse, filters: Query[ImageFilter]) -> list[ImageOut]:
+    """Images by name; `X-Total-Count` tells how many there are in all."""
+    wish = ImageWish(filters.q, filters.state, filters.device_type, filters.node, filters.sort)
+    rows, around = search_images(wish), look_around()
+    response["X-Total-Count"] = str(rows.count())
+    page = shown_images(rows)[filters.offset : filters.offset + filters.limit]
+    return [image_out(image, around) for image in page]
 
 
 @router.post("/images", response={201: ImageOut})
@@ -77,6 +97,15 @@ def create_image(request: HttpRequest, body: ImageIn) -> Status[ImageOut]:
 def get_image(request: HttpRequest, image_id: str) -> ImageOut:
     """One image, with its versions, channels, exports and work in progress."""
     return shown(image_id)
+
+
+@router.get("/images/{image_id}/history", response=list[ChangeOut])
+def list_changes(request: HttpRequest, image_id: str, limit: Limit = 100) -> list[ChangeOut]:
+    """Who changed what of an image, the newest first; also of one that is gone."""
+    found = history_of("image", image_id.replace("\0", ""), limit=limit)
+    if not found:
+        services.get_image(image_id=image_id)
+    return found
 
 
 @router.delete("/images/{image_id}", response={202: StatusOut})

@@ -12,32 +12,32 @@ from devices.schemas import Text
 from images import services
 from images.api.versions import Number, author
 from images.around import look_around
-from images.models import Job, JobState
+from images.jobs.checksum import request_verification
+from images.overview import JobWish, search_jobs
 from images.schemas.jobs import JobOut, job_out
 
 router = Router()
 States = Literal["", "unfinished", "waiting", "running", "done", "failed", "cancelled"]
+Kinds = Literal["", "import", "squash", "checksum", "export", "boot-files"]
 
 
 class JobFilter(Schema):
     """Which jobs a list shows; `unfinished` are those that wait or run."""
 
     image: Text = ""
+    node: Text = ""
+    kind: Kinds = ""
     state: States = ""
     limit: Annotated[int, Field(ge=0, le=1000)] = 100
+    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 
 
 @router.get("/jobs", response=list[JobOut])
 def list_jobs(request: HttpRequest, filters: Query[JobFilter]) -> list[JobOut]:
     """Long work, the newest first; of what ended, the last 500."""
-    rows, around = Job.objects.select_related("image", "version"), look_around()
-    if filters.image:
-        rows = rows.filter(image_id=filters.image)
-    if filters.state == "unfinished":
-        rows = rows.filter(finished_at=None)
-    elif filters.state:
-        rows = rows.filter(state=JobState(filters.state))
-    return [job_out(job, around) for job in rows[: filters.limit]]
+    rows = search_jobs(JobWish(filters.image, filters.node, filters.kind, filters.state))
+    around = look_around()
+    return [job_out(job, around) for job in rows[filters.offset : filters.offset + filters.limit]]
 
 
 @router.get("/jobs/{job_id}", response=JobOut)
@@ -51,6 +51,13 @@ def cancel_job(request: HttpRequest, job_id: int) -> Status[JobOut]:
     """Cancel it; it ends within moments, and nothing of it stays."""
     job = services.cancel_job(job=services.get_job(job_id=job_id))
     return Status(202, job_out(job, look_around()))
+
+
+@router.post("/images/{image_id}/versions/{number}/verify", response={202: JobOut})
+def verify_version(request: HttpRequest, image_id: str, number: Number) -> Status[JobOut]:
+    """Read all of a version again and compare its SHA-256; the version's `last_error` tells a difference."""
+    job = request_verification(image=services.get_image(image_id=image_id), number=number)
+    return Status(202, job_out(services.get_job(job_id=job.pk), look_around()))
 
 
 @router.post("/images/{image_id}/versions/{number}/squash", response={202: JobOut})

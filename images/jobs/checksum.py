@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from images.disk_reading import OpenDisk, ahead, layer_path, open_layer
 from images.jobs.progress import Cancelled, Progress
-from images.models import ImageState, Job, JobKind, JobState, Layer, LayerFormat, Version
-from netboot_site import system
+from images.models import Image, ImageState, Job, JobKind, JobState, Layer, LayerFormat, Version
+from images.services import get_version
+from netboot_site import journal, system
 from netboot_site.errors import ConflictError
 
 RETRY_AFTER = timedelta(hours=1)
@@ -46,6 +47,16 @@ def add_checksum(version: Version) -> Job:
             )
     except IntegrityError:  # another one asked at the same moment
         return unfinished.get()
+
+
+@transaction.atomic
+def request_verification(*, image: Image, number: int) -> Job:
+    """Read a version again and compare its checksum. Raises ConflictError while it is being published."""
+    version = get_version(image=image, number=number)
+    if not version.is_ready:
+        raise ConflictError(f"{version} is still being published; verify it when it is ready.")
+    journal.record("image", image.pk, f"Check of version {number} asked for")
+    return add_checksum(version)
 
 
 def run_checksum(job: Job, progress: Progress) -> None:

@@ -2,15 +2,17 @@
 
 from images.overview.boot_files import Partition, partitions_of
 from images.overview.contents import Contents, contents_of
-from images.overview.disks import Disk, disk_of, disks_of
-from images.overview.jobs import ended_jobs, jobs_of, unfinished_jobs
+from images.overview.disks import Disk, DiskWish, count_disks, disk_of, disks_of, disks_shown, search_disks
+from images.overview.jobs import JobRow, JobWish, ended_jobs, jobs_of, rows_of, search_jobs, unfinished_jobs
 from images.overview.lists import (
+    ImageWish,
     free_images,
     open_sessions_of,
     open_sessions_of_disk,
     overlay_images,
     past_sessions_of,
     search_images,
+    with_all_shown,
 )
 from images.overview.storage import StorageTotals, storage_totals
 from images.overview.versions import Head, VersionRow, head_of, version_numbers, versions_of
@@ -18,13 +20,19 @@ from images.overview.versions import Head, VersionRow, head_of, version_numbers,
 __all__ = [
     "Contents",
     "Disk",
+    "DiskWish",
     "Head",
+    "ImageWish",
+    "JobRow",
+    "JobWish",
     "Partition",
     "StorageTotals",
     "VersionRow",
     "contents_of",
+    "count_disks",
     "disk_of",
     "disks_of",
+    "disks_shown",
     "ended_jobs",
     "free_images",
     "head_of",
@@ -34,9 +42,13 @@ __all__ = [
     "overlay_images",
     "partitions_of",
     "past_sessions_of",
+    "rows_of",
+    "search_disks",
     "search_images",
+    "search_jobs",
     "storage_totals",
     "unfinished_jobs",
     "version_numbers",
     "versions_of",
+    "with_all_shown",
 ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from images import lineage
+from images.around import Around, look_around
 from images.lineage import Candidate
-from images.models import Channel, Export, ExportMode, Follows, Image, Layer, Session, Version
+from images.models import Channel, Export, ExportMode, ExportState, Follows, Image, Layer, Version
+from images.waiting import export_waits
 
-DISKS_SHOWN = 300
+DISKS_SHOWN = 30
 KEPT_SHOWN = 100
 
 
@@ -23,6 +25,7 @@ class Disk:
     in_use: bool
     kept: list[Layer]
     next_number: int | None  # the version that its next boot uses
+    waits: list[str]
 
     @property
     def is_overlay(self) -> bool:
@@ -75,10 +78,40 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class DiskWish:
+    """Which disks of devices a list shows."""
+
+    text: str = ""
+    image: str = ""
+    node: str = ""
+    state: str = ""
+    mode: str = ""
+
+
+def search_disks(wish: DiskWish) -> QuerySet[Export]:
+    """Disks of devices, by the names of the devices; the text is in a device's name, address or group."""
+    rows = Export.objects.select_related(
+        "image__node", "device__group", "version", "layer__base_version__layer"
+    )
+    if wish.image:
+        rows = rows.filter(image=wish.image)
+    if wish.node:
+        rows = rows.filter(image__node=wish.node)
+    if wish.state in ExportState.values:
+        rows = rows.filter(observed_state=wish.state)
+    if wish.mode in ExportMode.values:
+        rows = rows.filter(mode=wish.mode)
+    if wish.text:
+        found = Q(device__name__icontains=wish.text) | Q(device__group__name__icontains=wish.text)
+        rows = rows.filter(found | Q(device__mac__contains=wish.text.lower().replace("-", ":")))
+    return rows.order_by("device__name", "device__mac")
+
+
+@dataclass(frozen=True, slots=True)
 class _Choice:
     """What choosing a version needs of an image, read once for all its disks."""
 
-    candidates: Sequence[Candidate]
+    candidates: list[Candidate]
     numbers: dict[int, int]
     channels: dict[str, int]
 
@@ -89,41 +122,55 @@ class _Choice:
         return self.numbers.get(chosen) if chosen is not None else None
 
 
-def _choice(image: Image) -> _Choice:
-    rows = list(Version.objects.filter(image=image).values_list("pk", "number", "layer__observed_frozen_at"))
-    return _Choice(
-        candidates=[Candidate(pk, number, frozen is not None) for pk, number, frozen in rows],
-        numbers={pk: number for pk, number, _ in rows},
-        channels=dict(Channel.objects.filter(image=image).values_list("name", "version_id")),
-    )
+def _choices(image_ids: Collection[str]) -> dict[str, _Choice]:
+    """In two queries."""
+    found = {image_id: _Choice([], {}, {}) for image_id in image_ids}
+    rows = Version.objects.filter(image__in=image_ids)
+    for image_id, pk, number, frozen in rows.values_list(
+        "image_id", "pk", "number", "layer__observed_frozen_at"
+    ):
+        found[image_id].candidates.append(Candidate(pk, number, frozen is not None))
+        found[image_id].numbers[pk] = number
+    channels = Channel.objects.filter(image__in=image_ids)
+    for image_id, name, version in channels.values_list("image_id", "name", "version_id"):
+        found[image_id].channels[name] = version
+    return found
 
 
-def disks_of(image: Image) -> list[Disk]:
-    """The disks that devices have of an image. Five queries."""
-    return _disks(image, Export.objects.filter(image=image))
+def count_disks(image: Image) -> int:
+    """How many devices have one of this image."""
+    return Export.objects.filter(image=image).count()
+
+
+def disks_of(image: Image, around: Around | None = None) -> list[Disk]:
+    """The disks that devices have of an image, the first of them. Nine queries, as for all lists of disks."""
+    return disks_shown(search_disks(DiskWish(image=image.pk))[:DISKS_SHOWN], around)
 
 
 def disk_of(export: Export) -> Disk:
-    """One device's disk. Five queries."""
-    return _disks(export.image, Export.objects.filter(pk=export.pk))[0]
+    """One device's disk."""
+    return disks_shown(search_disks(DiskWish()).filter(pk=export.pk))[0]
 
 
-def _disks(image: Image, exports: QuerySet[Export]) -> list[Disk]:
-    rows = exports.select_related("image", "device__group", "version", "layer__base_version")
-    choice, kept = _choice(image), _kept_by_device(image)
-    open_now = set(Session.objects.filter(image=image, ended_at=None).values_list("iqn", flat=True))
+def disks_shown(exports: Iterable[Export], around: Around | None = None) -> list[Disk]:
+    """Disks of `search_disks`, with all that a list tells of them."""
+    rows = list(exports)
+    images = {row.image_id for row in rows}
+    around = around or look_around(images)
+    choices, kept = _choices(images), _kept_by_device(images, [row.device_id for row in rows])
     return [
         Disk(
-            export=row, in_use=row.iqn in open_now, kept=kept.get(row.device_id, []),
-            next_number=choice.of(row) if row.mode == ExportMode.OVERLAY else None,
+            export=row, in_use=bool(around.logins.get(row.iqn)), kept=kept.get(row.device_id, []),
+            next_number=choices[row.image_id].of(row) if row.mode == ExportMode.OVERLAY else None,
+            waits=export_waits(row, around),
         )
-        for row in rows.order_by("device__name", "device__mac")[:DISKS_SHOWN]
+        for row in rows
     ]  # fmt: skip
 
 
-def _kept_by_device(image: Image) -> dict[int, list[Layer]]:
+def _kept_by_device(image_ids: Collection[str], devices: Collection[int]) -> dict[int, list[Layer]]:
     found: dict[int, list[Layer]] = {}
-    rows = Layer.objects.filter(lineage.kept_aside(), image=image).select_related("base_version")
-    for layer in rows.order_by("-number")[:KEPT_SHOWN]:
+    rows = Layer.objects.filter(lineage.kept_aside(), image__in=image_ids, device__in=devices)
+    for layer in rows.select_related("base_version").order_by("-number")[:KEPT_SHOWN]:
         found.setdefault(layer.device_id or 0, []).append(layer)
     return found

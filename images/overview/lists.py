@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Exists, OuterRef, Prefetch, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from images.models import Channel, Export, ExportMode, Image, ImageState, Job, Session, Version
@@ -12,16 +13,43 @@ from images.models import Channel, Export, ExportMode, Image, ImageState, Job, S
 SESSIONS_SHOWN = 10
 
 
-def search_images(*, text: str, state: str) -> QuerySet[Image]:
-    """Images by state, and by their name or identifier."""
+ORDERS = {
+    "name": ("name", "id"),
+    "-created": ("-created_at", "id"),
+    "-size": ("-size_bytes", "name", "id"),
+    "-used": (F("observed_used_bytes").desc(nulls_last=True), "name", "id"),
+    "state": ("state", "name", "id"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageWish:
+    """Which images a list shows, and in which order."""
+
+    text: str = ""
+    state: str = ""
+    device_type: str = ""
+    node: str = ""
+    sort: str = "name"
+
+
+def search_images(wish: ImageWish) -> QuerySet[Image]:
+    """Images by state, type and node, and by their name or identifier."""
     rows = Image.objects.all()
-    if state in ImageState.values:
-        rows = rows.filter(state=state)
-    if text:
-        rows = rows.filter(Q(name__icontains=text) | Q(id__icontains=text.lower()))
+    for field in ("state", "device_type", "node"):
+        if wanted := getattr(wish, field):
+            rows = rows.filter(**{field: wanted})
+    if wish.text:
+        rows = rows.filter(Q(name__icontains=wish.text) | Q(id__icontains=wish.text.lower()))
+    return rows.order_by(*ORDERS.get(wish.sort, ORDERS["name"]))
+
+
+def with_all_shown(rows: QuerySet[Image]) -> QuerySet[Image]:
+    """With all that a list of images tells of them: a fixed number of queries."""
     in_use = Session.objects.filter(image=OuterRef("pk"), ended_at=None)
     overlays = Export.objects.filter(image=OuterRef("pk"), mode=ExportMode.OVERLAY)
     writers = Export.objects.filter(mode=ExportMode.EXCLUSIVE).select_related("device")
+    work = Job.objects.filter(finished_at=None).select_related("image", "version")
     return (
         rows.annotate(
             in_use=Exists(in_use),
@@ -32,9 +60,8 @@ def search_images(*, text: str, state: str) -> QuerySet[Image]:
         .prefetch_related(
             Prefetch("exports", writers, to_attr="writers"),
             Prefetch("channels", Channel.objects.select_related("version"), to_attr="named"),
-            Prefetch("jobs", Job.objects.filter(finished_at=None), to_attr="work"),
+            Prefetch("jobs", work, to_attr="work"),
         )
-        .order_by("name", "id")
     )
 
 

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
+from images.around import Around, look_around
 from images.models import Image, Layer, LayerState, Version
+from images.waiting import version_waits
 
 OFFERED = 100
 
@@ -20,6 +22,7 @@ class VersionRow:
     disks: int
     kept: int
     is_base: bool  # the head stands on it
+    waits: list[str]
 
     @property
     def state(self) -> str:
@@ -27,12 +30,13 @@ class VersionRow:
         return "ready" if self.version.is_ready else "publishing"
 
 
-def versions_of(image: Image) -> list[VersionRow]:
-    """All of them, the newest first. Three queries."""
+def versions_of(image: Image, around: Around | None = None) -> list[VersionRow]:
+    """All of them, the newest first. Three queries, and those of `look_around`."""
+    around = around or look_around([image.pk])
     living = ~Q(overlays__state=LayerState.DELETING)
     rows = (
         Version.objects.filter(image=image)
-        .select_related("layer")
+        .select_related("layer", "image")
         .prefetch_related("channels")
         .annotate(
             disks=Count("overlays", filter=living & Q(overlays__export__isnull=False)),
@@ -45,7 +49,7 @@ def versions_of(image: Image) -> list[VersionRow]:
     return [
         VersionRow(
             version=row, channels=frozenset(channel.name for channel in row.channels.all()),
-            disks=row.disks, kept=row.kept, is_base=row.layer_id == under,
+            disks=row.disks, kept=row.kept, is_base=row.layer_id == under, waits=version_waits(row, around),
         )
         for row in rows
     ]  # fmt: skip

@@ -116,13 +116,13 @@ class StatusOut(Schema):
     image_id: str
 
 
-def shown_images() -> QuerySet[Image]:
-    """Images with all that `image_out` reads: a fixed number of queries, whatever the rows."""
+def shown_images(images: QuerySet[Image] | None = None) -> QuerySet[Image]:
+    """Images (all of them) with all that `image_out` reads: a fixed number of queries, whatever the rows."""
     exports = Export.objects.select_related("device", "image", "layer__base_version__layer")
     failed = Job.objects.filter(state=JobState.FAILED).order_by("image_id", "-id").distinct("image_id")
     heads = Layer.objects.filter(number=F("image__generation"))
     jobs = Job.objects.filter(Q(finished_at=None) | Q(pk__in=failed.values("pk"))).select_related("version")
-    return Image.objects.prefetch_related(
+    return (Image.objects.all() if images is None else images).prefetch_related(
         Prefetch("exports", exports),
         Prefetch("versions", Version.objects.select_related("layer")),
         Prefetch("channels", Channel.objects.select_related("version")),

@@ -24,8 +24,10 @@ from images.models import (
 from images.services.jobs import end_job
 from images.services.nodes import check_room, find_node, nudge
 from images.services.usage import refuse_while_in_use
+from netboot_site import journal
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 from netboot_site.formats import GIB, clean_name
+from netboot_site.templatetags.ui import size
 
 SECTOR_BYTES = 512
 MAX_SIZE_BYTES = 16 * 1024 * GIB  # ext4's largest file
@@ -55,6 +57,7 @@ def create_image(
     )
     insert_image(image)
     Layer.objects.create(image=image, number=1, format=LayerFormat.RAW, size_bytes=size_bytes)
+    journal.record("image", image.pk, f"Created with {size(size_bytes)} on {place.name}")
     nudge(place)
     return image
 
@@ -97,6 +100,7 @@ def delete_image(*, image: Image) -> None:
     row.state = ImageState.DELETING
     row.save(update_fields=["state", "updated_at"])
     Channel.objects.filter(image=row).delete()
+    journal.record("image", row.pk, "Deleted, with all its versions")
     nudge(row.node)
 
 
@@ -114,6 +118,7 @@ def resize_image(*, image: Image, size_bytes: int) -> Image:
     if row.state not in {ImageState.READY, ImageState.CREATING}:
         raise ConflictError(f"The image {row.id!r} is {row.state}; it is resized when it is ready.")
     check_room(row.node, size_bytes - row.size_bytes)
+    journal.record("image", row.pk, f"Grown from {size(row.size_bytes)} to {size(size_bytes)}")
     row.size_bytes = size_bytes
     row.save(update_fields=["size_bytes", "updated_at"])
     Layer.objects.filter(image=row, number=row.generation).update(size_bytes=size_bytes)
@@ -154,6 +159,7 @@ def replace_content(
     row.contents = contents or {}
     row.upload_received_bytes = row.upload_total_bytes
     row.save()
+    journal.record("image", row.pk, f"Filled with new content of {size(size_bytes)}")
     if job is not None:
         end_job(job=job, state=JobState.DONE)
     nudge(row.node)

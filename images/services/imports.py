@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -12,7 +13,9 @@ from images.models import Image, ImageState, Job, JobKind, JobState, LayerFormat
 from images.services.jobs import end_job
 from images.services.nodes import check_room, nudge
 from images.services.usage import refuse_while_in_use
+from netboot_site import journal
 from netboot_site.errors import ConflictError
+from netboot_site.templatetags.ui import size
 
 _OPEN_TO_IMPORTS = frozenset({ImageState.READY, ImageState.FAILED})
 
@@ -24,6 +27,8 @@ def begin_upload(*, image: Image, received_bytes: int, total_bytes: int) -> Imag
     refuse_while_job_imports(row)
     if row.state not in _OPEN_TO_IMPORTS | {ImageState.IMPORTING}:  # whose process was killed
         raise ConflictError(f"The image {row.id!r} is {row.state}; its content cannot be changed now.")
+    if not received_bytes:
+        journal.record("image", row.pk, f"Upload of {size(total_bytes)} begun")
     _set_importing(row, received_bytes, total_bytes)
     return row
 
@@ -52,6 +57,7 @@ def request_import(*, image: Image, details: dict[str, Any], author: str = "") -
         raise ConflictError(f"The image {row.id!r} is {row.state}; import into it when it is ready.")
     refuse_while_in_use(row)
     check_room(row.node)
+    journal.record("image", row.pk, f"Import begun, {_source(details)}")
     _set_importing(row, None, None)
     return _add_job(row, details, author)
 
@@ -80,6 +86,8 @@ def end_import(*, image: Image, job: Job, reason: str = "") -> None:
     row.import_error = row.last_error = reason
     row.upload_received_bytes = row.upload_total_bytes = None
     row.save()
+    if reason:
+        journal.record("image", row.pk, f"Import failed: {reason}")
     end_job(job=job, state=JobState.FAILED if reason else JobState.CANCELLED, reason=reason)
     nudge(row.node)
 
@@ -89,6 +97,14 @@ def refuse_while_job_imports(image: Image) -> None:
     job = _running_jobs(image).first()
     if job is not None:
         raise ConflictError(f"An import into {image.id!r} is running (job {job.pk}); cancel it or wait.")
+
+
+def _source(details: dict[str, Any]) -> str:
+    """In words, without what an address may hold of passwords."""
+    if "url" not in details:
+        return f"of the file {details.get('name', '')}"
+    url = urlsplit(details["url"])
+    return f"from {url.scheme}://{url.hostname}{url.path}"
 
 
 def _running_jobs(image: Image) -> QuerySet[Job]:

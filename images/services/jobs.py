@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from images.models import Job, JobState
+from netboot_site import journal
 from netboot_site.errors import ConflictError, NotFoundError
 
 _LARGEST_ID = 2**63 - 1
@@ -30,6 +31,7 @@ def cancel_job(*, job: Job) -> Job:
     if row.state == JobState.WAITING:
         row.state, row.finished_at = JobState.CANCELLED, timezone.now()
     row.save(update_fields=["cancel_requested", "state", "finished_at"])
+    journal.record("image", row.image_id, f"{row.get_kind_display()} cancelled (job {row.pk})")
     return row
 
 

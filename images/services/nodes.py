@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from images.models import Image, StorageNode
 from images.tasks import converge
+from netboot_site import journal
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 from netboot_site.formats import GIB
 from netboot_site.heartbeat import forget
@@ -20,6 +21,10 @@ AT_WORK = timedelta(seconds=10)  # its worker looks each second
 
 def register_node(*, name: str, portal_address: str, portal_port: int, content_url: str = "") -> StorageNode:
     """Create the row of a storage node, or move its portal. The launcher calls it at each start."""
+    portal = f"{portal_address}:{portal_port}"
+    known = StorageNode.objects.filter(name=name).first()
+    if known is None or known.portal != portal:
+        journal.record("storage node", name, f"{'Moved to' if known else 'Registered at'} {portal}")
     node, _ = StorageNode.objects.update_or_create(
         name=name,
         defaults={
@@ -66,6 +71,9 @@ def remove_orphans(*, name: str, orphans: Collection[str]) -> StorageNode:
         raise NotFoundError(f"The storage node {node.name!r} has found no orphan {unknown[0][:200]!r}.")
     node.orphans_to_remove = sorted({*node.orphans_to_remove, *orphans})
     node.save(update_fields=["orphans_to_remove"])
+    journal.record(
+        "storage node", node.name, f"Files that belong to nothing removed: {', '.join(sorted(orphans))}"
+    )
     nudge(node)
     return node
 
@@ -85,6 +93,7 @@ def remove_node(*, name: str) -> None:
         raise ConflictError(f"The storage node {node.name!r} has {count} images; delete them first.")
     forget(node.queue, f"{node.queue}.jobs")
     node.delete()
+    journal.record("storage node", name, "Forgotten")
 
 
 def check_room(node: StorageNode, size_bytes: int = 0) -> None:

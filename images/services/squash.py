@@ -20,6 +20,7 @@ from images.models import (
 )
 from images.services.nodes import check_room, nudge
 from images.services.versions import get_version
+from netboot_site import journal
 from netboot_site.errors import ConflictError
 
 
@@ -32,6 +33,7 @@ def request_squash(*, image: Image, number: int, author: str = "") -> Job:
     check_room(row.node, _room_needed(version.layer))
     # The new layer's number is taken now, so that a job that is begun again writes to the same place.
     details = {"layer_number": lineage.take_number(row)}
+    journal.record("image", row.pk, f"Squash of version {number} asked for")
     return Job.objects.create(
         image=row, version=version, kind=JobKind.SQUASH, details=details, created_by=author,
         total_bytes=version.size_bytes,
@@ -57,6 +59,7 @@ def complete_squash(*, version: Version, number: int, sha256: str, used_bytes: i
     boot_rows.carry_over(old, current.layer)
     current.sha256, current.verified_at, current.last_error = sha256, timezone.now(), ""
     current.save(update_fields=["layer", "sha256", "verified_at", "last_error"])
+    journal.record("image", row.pk, f"Version {current.number} squashed into a single layer")
     _move_empty_head(row, old, current.layer)
     lineage.retire(old)
     nudge(row.node)

@@ -21,6 +21,7 @@ from images.models import (
 from images.services.images import check_new_id, insert_image
 from images.services.nodes import check_room, nudge
 from images.services.usage import refuse_while_head_in_use
+from netboot_site import journal
 from netboot_site.errors import ConflictError, NotFoundError, ValidationError
 from netboot_site.formats import clean_name
 
@@ -50,6 +51,8 @@ def publish_version(*, image: Image, comment: str = "", author: str = "") -> Ver
     check_room(row.node)
     comment = clean_comment(comment)
     version = lineage.add_version(row, lineage.freeze_head(row), comment=comment, author=author)
+    called = f": {comment}" if comment else ""
+    journal.record("image", row.pk, f"Version {version.number} published{called}")
     nudge(row.node)
     return version
 
@@ -62,6 +65,7 @@ def roll_back(*, image: Image, number: int) -> Image:
     refuse_while_head_in_use(row)
     lineage.replace_head(row, lineage.add_layer(row, version.layer))
     Export.objects.filter(image=row, mode=ExportMode.EXCLUSIVE).update(handed_out_at=None)
+    journal.record("image", row.pk, f"Rolled back to version {number}")
     nudge(row.node)
     return row
 
@@ -80,6 +84,7 @@ def clone_image(*, image: Image, new_id: str, name: str, number: int | None = No
     insert_image(clone)
     clone.generation = lineage.add_layer(clone, base).number
     clone.save(update_fields=["generation"])
+    _note_clone(row, clone, number)
     nudge(row.node)
     return clone
 
@@ -92,6 +97,7 @@ def delete_version(*, image: Image, number: int) -> None:
     _refuse_while_needed(row, version)
     layer = version.layer
     version.delete()
+    journal.record("image", row.pk, f"Version {number} deleted")
     lineage.retire(layer)
     nudge(row.node)
 
@@ -106,6 +112,7 @@ def promote(*, image: Image, channel: str, number: int) -> Channel:
     found, _ = Channel.objects.update_or_create(
         image=row, name=channel, defaults={"version": version, "updated_at": timezone.now()}
     )
+    journal.record("image", row.pk, f"Channel {channel} names version {number}")
     nudge(row.node)
     return found
 
@@ -116,6 +123,7 @@ def close_channel(*, image: Image, channel: str) -> None:
     row = lineage.locked_image(image.pk)
     if not Channel.objects.filter(image=row, name=channel).delete()[0]:
         raise NotFoundError(f"The channel {channel[:20]!r} of {row.id!r} names no version.")
+    journal.record("image", row.pk, f"Channel {channel} names no version any more")
     nudge(row.node)
 
 
@@ -127,6 +135,14 @@ def clean_comment(comment: str) -> str:
     if any(not sign.isprintable() for sign in text.replace("\n", " ")):
         raise ValidationError("A comment is printable text.")
     return text
+
+
+def _note_clone(row: Image, clone: Image, number: int | None) -> None:
+    what = "what the disk held" if number is None else f"version {number}"
+    journal.record_many(
+        "image",
+        [(clone.pk, f"Cloned from {what} of {row.pk}"), (row.pk, f"Cloned as {clone.pk}: {what}")],
+    )
 
 
 def _ready(image: Image) -> Image:

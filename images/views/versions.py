@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST
 
 from images.forms import CloneForm, CommentForm
+from images.jobs.checksum import request_verification
 from images.models import Image
 from images.overview import Head, VersionRow, head_of, versions_of
 from images.services import (
@@ -27,7 +28,8 @@ from netboot_site.roles import operator_required
 def detail(request: HttpRequest, image_id: str, number: int) -> HttpResponse:
     """One version: its checksum, what stands on it, and what can be done with it."""
     image = find_image(image_id)
-    context = {"image": image, "row": _row(image, number), "layout": layout_of(request)}
+    row = _row(image, number)
+    context = {"image": image, "row": row, "waits": row.waits, "layout": layout_of(request)}
     return render(request, "images/version.html", context)
 
 
@@ -142,6 +144,17 @@ def squash(request: HttpRequest, image_id: str, number: int) -> HttpResponse:
         request,
         lambda: request_squash(image=image, number=number, author=request.user.get_username()),
         to=_back(image)[0], done=f"Version {number} is being squashed; the page shows how far it is.",
+    )  # fmt: skip
+
+
+@operator_required
+@require_POST
+def verify(request: HttpRequest, image_id: str, number: int) -> HttpResponse:
+    """Read all of a version again and compare its checksum, in the background."""
+    image = find_image(image_id)
+    return attempt_and_return(
+        request, lambda: request_verification(image=image, number=number), to=_back(image)[0],
+        done=f"Version {number} is being read; its checksum is compared at the end.",
     )  # fmt: skip
 
 

@@ -150,8 +150,7 @@ def test_work_that_ended_cannot_be_cancelled_and_that_is_told(
         image=make_image(), kind=JobKind.IMPORT, state=JobState.DONE, finished_at=timezone.now()
     )
     answer = operator_client.post(f"/jobs/{job.pk}/cancel/", headers=HTMX)
-    assert "has ended already" in answer["HX-Trigger"]
-    assert b"has ended already" in operator_client.post(f"/jobs/{job.pk}/cancel/", follow=True).content
+    assert (answer.status_code, b"has ended already" in answer.content) == (422, True)
 
 
 def test_the_page_asks_as_much_for_many_nodes_and_jobs_as_for_one(
@@ -162,5 +161,7 @@ def test_the_page_asks_as_much_for_many_nodes_and_jobs_as_for_one(
     for number in range(3):
         Job.objects.create(image=make_image(f"disk{number}"), kind=JobKind.IMPORT)
         register_node(name=f"node{number}", portal_address="10.66.0.9", portal_port=3260)
-        with django_assert_num_queries(5):  # who asks (2), the nodes, work that runs, work that ended
+        with django_assert_num_queries(
+            8
+        ):  # who asks (2), the nodes, work that runs, work that ended, around (3)
             viewer_client.get("/storage/live/")

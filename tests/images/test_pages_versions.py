@@ -240,7 +240,8 @@ def test_the_page_asks_as_much_of_the_database_for_many_versions_and_disks_as_fo
     django_assert_num_queries: Callable[[int], Any],
 ) -> None:  # fmt: skip
     operator_client.get(PAGE)
-    asked = 16  # who asks (2), the image, versions (3), head, disks (5), logins (2), work (2)
+    # who asks (2), the image, around (4), versions (3), head, disks (5), logins (2), work (2), history
+    asked = 21
     for number in range(1, 4):
         published(image)
         overlay_of(image, make_device(number), used_bytes=GIB)

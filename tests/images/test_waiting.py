@@ -213,5 +213,5 @@ def test_as_many_queries_for_one_image_as_for_many(
     for number in range(count):
         image = make_published(f"disk{number}")
         log_in(assign_image(image=image, device=make_device(number), mode="overlay"))
-    with django_assert_num_queries(13):
+    with django_assert_num_queries(14):
         assert len(api.get("/api/v1/images").json()) == count
