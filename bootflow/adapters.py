@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from ipaddress import IPv4Address
+from collections.abc import Mapping, Sequence
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
+from typing import Any
 
 from bootflow.dnsmasq import ARM64_LOADER, BIOS_LOADER, HOSTS_NAME, UEFI_FALLBACK_LOADER, UEFI_LOADER
-from bootflow.ports import ObservedDhcp
+from bootflow.ports import Interface, ObservedDhcp
 from netboot_site import system
 from netboot_site.errors import UnavailableError, ValidationError
 
@@ -113,6 +114,16 @@ class LocalHost:
             for entry in link.get("addr_info", [])
         }
 
+    def interfaces(self) -> Sequence[Interface]:
+        """Every network interface but the loopback."""
+        shown = system.run(["ip", "-json", "address", "show"])
+        if shown.exit_code != 0:
+            raise UnavailableError(f"The network interfaces cannot be listed: {shown.stderr.strip()}")
+        routes = system.run(["ip", "-json", "-4", "route", "show", "default"]).stdout
+        default = {route.get("dev") for route in json.loads(routes or "[]")}
+        links = [link for link in json.loads(shown.stdout or "[]") if link]
+        return [_interface(link, default) for link in links if "LOOPBACK" not in link["flags"]]
+
     def loader_sources(self) -> Mapping[str, str]:
         """Where each installed boot loader lies."""
         present = {
@@ -144,6 +155,18 @@ class LocalHost:
                 raise UnavailableError(
                     f"The boot loader {name} cannot be copied: {error.strerror}."
                 ) from error
+
+
+def _interface(link: dict[str, Any], default: set[str]) -> Interface:
+    """As iproute2 describes it; NO-CARRIER: nothing is plugged in."""
+    flags = link["flags"]
+    inet = [entry for entry in link.get("addr_info", []) if entry.get("family") == "inet"]
+    return Interface(
+        name=link["ifname"],
+        addresses=tuple(IPv4Interface(f"{entry['local']}/{entry['prefixlen']}") for entry in inet),
+        link="off" if "UP" not in flags else "no carrier" if "NO-CARRIER" in flags else "up",
+        is_default=link["ifname"] in default,
+    )
 
 
 def _read(path: Path) -> str | None:

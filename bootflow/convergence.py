@@ -24,6 +24,7 @@ from bootflow.dnsmasq import (
     render,
 )
 from bootflow.models import BootNetwork, PiMacPrefix
+from bootflow.network import Served, chosen, served
 from bootflow.ports import BootHost, DhcpServer, ObservedDhcp
 from bootflow.raspberry_pi.choosing import Place, local_place
 from bootflow.raspberry_pi.keeping import TreeKeeper
@@ -33,6 +34,7 @@ from bootflow.wire.rounds import local_wire
 from devices.models import Device
 from netboot_site.errors import OrchestratorError, UnavailableError, ValidationError
 from netboot_site.heartbeat import beat
+from netboot_site.network_file import keep
 
 logger = logging.getLogger(__name__)
 NEEDED_LOADERS = (BIOS_LOADER, UEFI_LOADER, UEFI_FALLBACK_LOADER)
@@ -76,8 +78,9 @@ def apply(actions: list[Action], server: DhcpServer) -> None:
 
 def desired_config(prefixes: Prefixes, *, has_arm64: bool) -> str:
     """dnsmasq's configuration as settings and rows want it. Raises ValidationError."""
-    mode = _mode()
-    main = [] if mode == DhcpMode.OFF else [_main_network(mode, prefixes)]
+    now = served(chosen())
+    mode = _mode(now)
+    main = [] if mode == DhcpMode.OFF else [_main_network(now, mode, prefixes)]
     further = [_further_network(row, prefixes) for row in BootNetwork.objects.order_by("interface")]
     taken = {network.interface for network in main}
     return render(
@@ -97,6 +100,9 @@ def converge(server: DhcpServer, host: BootHost) -> str:
     """Look at everything, mend what differs, and return what troubles us (empty: nothing)."""
     troubles = [_converge_loaders(host)]
     try:
+        awaits = served(chosen()).awaits
+        if awaits:  # dnsmasq stays as it is until then: no half state
+            raise UnavailableError(f"The boot network is to be {awaits}; the services start again there.")
         config = desired_config(host.prefix_lengths(), has_arm64=ARM64_LOADER in host.loader_sources())
         server.reserve(host_records(_reservations()))
         apply(plan(config, server.observe()), server)
@@ -107,16 +113,27 @@ def converge(server: DhcpServer, host: BootHost) -> str:
 
 def _reservations() -> Mapping[str, IPv4Address]:
     """In the order in which the devices became known: a new one moves no other."""
-    if _mode() != DhcpMode.SERVER:
+    now = served(chosen())
+    if _mode(now) != DhcpMode.SERVER:
         return {}
     found = Device.objects.filter(mac__startswith=MAC_PREFIX).order_by("pk")
-    return reservations(found.values_list("mac", flat=True), parse_pool(settings.DHCP_RANGE))
+    return reservations(found.values_list("mac", flat=True), parse_pool(now.dhcp_range))
+
+
+def keep_choice() -> str:
+    """Let the launcher know which network was chosen; what troubles that, if anything does."""
+    try:
+        keep(settings.NETWORK_CHOICE_PATH, chosen())
+    except OSError as error:
+        return f"The chosen network cannot be kept: {(error.strerror or str(error)).lower()}."
+    return ""
 
 
 def converge_here() -> None:
     """Converge this host, and say so to the health page."""
     server = local_server()
-    trouble = " ".join(filter(None, (converge(server, local_host()), local_trees().round())))
+    troubles = (keep_choice(), converge(server, local_host()), local_trees().round())
+    trouble = " ".join(filter(None, troubles))
     beat("control", last_error=trouble)
     local_wire().round()
     observed = server.observe()
@@ -166,18 +183,18 @@ def _converge_loaders(host: BootHost) -> str:
     return trouble
 
 
-def _mode() -> DhcpMode:
+def _mode(now: Served) -> DhcpMode:
     try:
-        return DhcpMode(settings.DHCP_MODE)
+        return DhcpMode(now.dhcp_mode)
     except ValueError as error:
-        raise ValidationError(f"DHCP_MODE is proxy, server or off, not {settings.DHCP_MODE!r}.") from error
+        raise ValidationError(f"DHCP_MODE is proxy, server or off, not {now.dhcp_mode!r}.") from error
 
 
-def _main_network(mode: DhcpMode, prefixes: Prefixes) -> ServedNetwork:
-    address = _address(settings.BOOT_ADDRESS, "BOOT_ADDRESS")
-    pool = parse_pool(settings.DHCP_RANGE) if mode == DhcpMode.SERVER else None
-    interface = settings.BOOT_INTERFACE
-    return ServedNetwork(interface, address, mode, prefixes.get((interface, address)), pool)
+def _main_network(now: Served, mode: DhcpMode, prefixes: Prefixes) -> ServedNetwork:
+    address = _address(now.address, "BOOT_ADDRESS")
+    pool = parse_pool(now.dhcp_range) if mode == DhcpMode.SERVER else None
+    length = prefixes.get((now.interface, address))
+    return ServedNetwork(now.interface, address, mode, length, pool)
 
 
 def _further_network(row: BootNetwork, prefixes: Prefixes) -> ServedNetwork:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
 
 
@@ -33,11 +33,24 @@ class DhcpServer(Protocol):
         """Keep these addresses for their machines, by a name each; what is new counts at once."""
 
 
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """A network interface of this host, with its IPv4 addresses in the kernel's order."""
+
+    name: str
+    addresses: tuple[IPv4Interface, ...]
+    link: str  # up, no carrier, off
+    is_default: bool = False  # the default route leads through it
+
+
 class BootHost(Protocol):
     """The machine that we run on: its addresses, and the boot loaders that it has."""
 
     def prefix_lengths(self) -> Mapping[tuple[str, IPv4Address], int]:
         """How long the network prefix of each (interface, address) is."""
+
+    def interfaces(self) -> Sequence[Interface]:
+        """Every network interface but the loopback."""
 
     def loader_sources(self) -> Mapping[str, str]:
         """Where each installed boot loader lies, by the name that we serve it under."""

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bootflow.views import boots, catalogue, device_changes, devices, disks, kernel_sets, pis
+from bootflow.views import boots, catalogue, device_changes, devices, disks, kernel_sets, network, pis
 
 urlpatterns = [
     path("devices/", devices.device_list, name="device-list"),
@@ -42,5 +42,8 @@ urlpatterns = [
     path("kernel-sets/<str:name>/upload/", kernel_sets.kernel_set_upload, name="kernel-set-upload"),
     path("kernel-sets/<str:name>/remove/", kernel_sets.kernel_set_remove, name="kernel-set-remove"),
     path("kernel-sets/<str:name>/delete/", kernel_sets.kernel_set_delete, name="kernel-set-delete"),
+    path("network/", network.index, name="network"),
+    path("network/live/", network.live, name="network-live"),
+    path("network/look/", network.look, name="network-look"),
     path("installers/", catalogue.installer_list, name="installer-list"),
 ]

@@ -22,6 +22,8 @@ CALLS: dict[str, tuple[str, ...]] = {
         "GET /api/v1/dashboard", "GET /health", "GET /api/v1/devices", "GET /api/v1/boots",
         "GET /api/v1/storage", "GET /api/v1/unknown-devices",
     ),
+    "network": ("GET /api/v1/network", "PUT /api/v1/network"),
+    "network-look": ("POST /api/v1/network/look", "GET /api/v1/network/look"),
     "device-list": ("GET /api/v1/devices",),
     "device-new": ("POST /api/v1/devices",),
     "device-detail": (f"GET {_DEVICE}", f"GET {_DEVICE}/boots", f"GET {_DEVICE}/disk"),

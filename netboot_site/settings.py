@@ -56,6 +56,7 @@ IMAGES_PATH = DATA_PATH / "images"  # the storage user's alone
 TFTP_PATH = DATA_PATH / "tftp"
 BOOT_FILES_PATH = DATA_PATH / "boot"  # served by nginx below /boot/files/
 DNSMASQ_PATH = DATA_PATH / "dnsmasq"
+NETWORK_CHOICE_PATH = DATA_PATH / "network" / "choice.json"  # what was chosen on a page, for the launcher
 LOGS_PATH = DATA_PATH / "logs"
 # Debian's arm64 packages, from which the waiting system and what an initramfs lacks for iSCSI are made. In
 # the project's folder: every instance of this checkout shares them, and `make setup` fetches them.
@@ -82,6 +83,16 @@ BOOT_INTERFACE = env.str("BOOT_INTERFACE", default="")  # empty: the default rou
 BOOT_ADDRESS = env.str("BOOT_ADDRESS", default="")  # empty: that interface's first IPv4 address
 DHCP_MODE = env.str("DHCP_MODE", default="proxy")
 DHCP_RANGE = env.str("DHCP_RANGE", default="")
+# Those of them that somebody has set: they come before what is chosen on a page. The launcher, which settles
+# the others, hands this list on.
+NETWORK_FIXED = env.list(
+    "NETWORK_FIXED",
+    default=[
+        name
+        for name in ("BOOT_INTERFACE", "BOOT_ADDRESS", "DHCP_MODE", "DHCP_RANGE")
+        if env.str(name, default="")
+    ],
+)
 ADMIN_USERNAME = env.str("ADMIN_USERNAME", default="admin")
 ADMIN_PASSWORD = env.str("ADMIN_PASSWORD", default="")
 ADMIN_API_TOKEN = env.str("ADMIN_API_TOKEN", default="")

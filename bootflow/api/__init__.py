@@ -6,6 +6,7 @@ from bootflow.api.boots import router as boots_router
 from bootflow.api.catalogue import router as catalogue_router
 from bootflow.api.devices import router as devices_router
 from bootflow.api.many import router as many_router
+from bootflow.api.network import router as network_router
 from bootflow.api.pi_prefixes import router as pi_prefixes_router
 from bootflow.api.power import router as power_router
 from bootflow.api.unknown import router as unknown_router
@@ -18,3 +19,4 @@ router.add_router("", unknown_router, tags=["unknown devices"])
 router.add_router("", catalogue_router, tags=["kernel sets and installers"])
 router.add_router("", pi_prefixes_router, tags=["Raspberry Pis"])
 router.add_router("", boots_router, tags=["boots"])
+router.add_router("", network_router, tags=["boot network"])

@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.template import Context, Engine
 
+from netboot_site.network_file import dhcp_of, kept
 from netboot_site.runtime.layout import Accounts
 from netboot_site.runtime.network import BootEndpoint
 from netboot_site.runtime.preflight import Port
@@ -65,15 +66,16 @@ def ports(endpoint: BootEndpoint, *, privileged: bool) -> list[Port]:
     found.append(iscsi)
     if privileged:
         found.append(Port(endpoint.address, 69, "TFTP", udp=True))  # RFC 1350
-        found.extend(_dhcp_ports())
+        found.extend(_dhcp_ports(endpoint))
     return found
 
 
-def _dhcp_ports() -> list[Port]:
+def _dhcp_ports(endpoint: BootEndpoint) -> list[Port]:
     # RFC 2131: 67 is the server's; 4011 is the PXE boot server's (PXE specification 2.1, 2.2.3).
     dhcp = Port(_ANY[0], 67, "DHCP", udp=True, shared=True)
+    mode, _ = dhcp_of(kept(settings.NETWORK_CHOICE_PATH), endpoint.interface)
     proxy = Port(_ANY[0], 4011, "proxy DHCP", udp=True, shared=True)
-    return {"off": [], "server": [dhcp], "proxy": [dhcp, proxy]}.get(settings.DHCP_MODE, [])
+    return {"off": [], "server": [dhcp], "proxy": [dhcp, proxy]}.get(mode, [])
 
 
 def nginx_text(accounts: Accounts) -> str:

@@ -16,6 +16,7 @@ from django.core.management import get_commands
 from images import qemu_serving
 from netboot_site import system
 from netboot_site.errors import OrchestratorError, UnavailableError
+from netboot_site.network_file import KeptChoice, kept
 from netboot_site.runtime import (
     access,
     configuration,
@@ -29,6 +30,7 @@ from netboot_site.runtime import (
     programs,
     supervision,
 )
+from netboot_site.runtime.first_look import look_first, raise_if
 
 Say = Callable[[str], None]
 _LOG_CHECK_SECONDS = 30.0
@@ -48,42 +50,9 @@ class Plan:
     programs: list[programs.Program]
 
 
-def look_first() -> tuple[layout.Accounts, network.BootEndpoint]:
-    """Find out who and where we are. Raises UnavailableError with every problem that was found."""
-    accounts = layout.find_accounts()
-    endpoint = network.resolve(settings.BOOT_INTERFACE, settings.BOOT_ADDRESS)
-    names = ("API_PORT", "DASHBOARD_PORT", "BOOT_HTTP_PORT", "ISCSI_PORT")
-    numbers = {name: getattr(settings, name) for name in (names[::3] if settings.STORAGE_ONLY else names)}
-    problems = [
-        *preflight.check_node_name(settings.STORAGE_NODE),
-        *preflight.check_shared(_shared() if settings.STORAGE_ONLY else {}),
-        *preflight.check_path("DATA_PATH", settings.DATA_PATH),
-        *preflight.check_path("The project's folder", settings.BASE_PATH),
-        *preflight.check_dhcp(settings.DHCP_MODE, settings.DHCP_RANGE, endpoint.address),
-        *preflight.check_iqn_prefix(settings.IQN_PREFIX),
-        *preflight.check_distinct(numbers),
-        *preflight.check_disk(settings.DATA_PATH),
-    ]
-    _raise_if(problems)
-    return accounts, endpoint
-
-
-def _shared() -> dict[str, bool]:
-    return {
-        "DATABASE_URL": not programs.private_postgres(),
-        "REDIS_URL": not programs.private_redis(),
-        "SECRET_KEY": settings.SECRET_KEY_IS_KEPT,
-    }
-
-
-def _raise_if(problems: list[str]) -> None:
-    if problems:
-        raise UnavailableError("\n".join(problems))
-
-
 def prepare(accounts: layout.Accounts, endpoint: network.BootEndpoint, say: Say) -> Plan:
     """Folders, access, database files and configuration. Nothing is running yet."""
-    _raise_if(preflight.check_ports(configuration.ports(endpoint, privileged=accounts.privileged)))
+    raise_if(preflight.check_ports(configuration.ports(endpoint, privileged=accounts.privileged)))
     layout.check_run_path(settings.RUN_PATH, accounts.launcher)
     layout.make_folders(layout.folders(accounts))
     for path in (settings.BASE_PATH, settings.DATA_PATH, settings.RUN_PATH):
@@ -92,10 +61,8 @@ def prepare(accounts: layout.Accounts, endpoint: network.BootEndpoint, say: Say)
     for line in access.open_fuse(accounts):
         say(line)
     unreadable = access.unreadable([settings.BASE_PATH / "manage.py"], accounts.service)
-    _raise_if(
-        [f"The user {accounts.service.name} cannot read {path}: chmod -R go+rX." for path in unreadable]
-    )
-    _raise_if(access.check_shared_memory(accounts.service))
+    raise_if([f"The user {accounts.service.name} cannot read {path}: chmod -R go+rX." for path in unreadable])
+    raise_if(access.check_shared_memory(accounts.service))
     if programs.private_postgres():
         _prepare_postgres(accounts, say)
     chosen = programs.all_programs(
@@ -125,6 +92,7 @@ def environment(plan: Plan) -> dict[str, str]:
         "SECRET_KEY": key,
         "BOOT_INTERFACE": plan.endpoint.interface,
         "BOOT_ADDRESS": plan.endpoint.address,
+        "NETWORK_FIXED": ",".join(settings.NETWORK_FIXED),
         "EXPECTED_SERVICES": ",".join(program.name for program in plan.programs),
         "PYTHONDONTWRITEBYTECODE": "1",  # the code is not theirs to write beside
     }
@@ -136,6 +104,8 @@ class Launcher:
     def __init__(self, say: Say) -> None:
         self._say = say
         self._supervisor: Any = None
+        self._choice: KeptChoice | None = None  # as last seen
+        self._good: network.BootEndpoint | None = None  # where everything came up
 
     def run(self) -> None:
         """Start everything, stay until asked to stop, stop everything. Raises OrchestratorError."""
@@ -143,17 +113,39 @@ class Launcher:
         layout.make_data_path(settings.DATA_PATH)
         with instance_lock.held(settings.DATA_PATH):
             try:
+                self._choice = kept(settings.NETWORK_CHOICE_PATH)
                 while True:
-                    self._clean_up_after_a_crash()
-                    plan = prepare(accounts, endpoint, self._say)
-                    self._start(plan)
-                    self._stay()
-                    self._say("the supervisor was killed; starting everything again ...")
+                    plan = self._begin(accounts, endpoint)
+                    endpoint = self._again(plan, self._stay(plan))
             except StopAsked:
                 self._say("stopping ...")
             finally:
                 self._stop()
         self._say("stopped.")
+
+    def _begin(self, accounts: layout.Accounts, endpoint: network.BootEndpoint) -> Plan:
+        """Start everything there; where that fails and it had run elsewhere, it runs there again."""
+        try:
+            self._clean_up_after_a_crash()
+            plan = prepare(accounts, endpoint, self._say)
+            self._start(plan)
+        except UnavailableError as error:
+            if self._good in (None, endpoint):
+                raise
+            self._say(f"{error}\nIt cannot run at {endpoint.address}; going back to {self._good.address} ...")
+            self._halt()
+            return self._begin(accounts, self._good)
+        self._good = endpoint
+        return plan
+
+    def _again(self, plan: Plan, chosen: network.BootEndpoint | None) -> network.BootEndpoint:
+        """Where everything is to start once more."""
+        if chosen is None:
+            self._say("the supervisor was killed; starting everything again ...")
+            return plan.endpoint
+        self._say(f"the boot network is now {chosen.interface}: starting again at {chosen.address} ...")
+        self._halt()
+        return chosen
 
     def _clean_up_after_a_crash(self) -> None:
         layout.check_run_path(settings.RUN_PATH, layout.find_accounts().launcher)
@@ -228,17 +220,42 @@ class Launcher:
         kept = settings.DATA_PATH / "admin-password"
         return f"in {kept}" if kept.exists() else "the one that was set"
 
-    def _stay(self) -> None:
-        """Look after log files; StopAsked ends it, or supervisor's own end."""
+    def _stay(self, plan: Plan) -> network.BootEndpoint | None:
+        """Look after log files; StopAsked ends it, supervisor's own end, or a choice of another network."""
         next_look = 0.0
         while self._supervisor.poll() is None:
+            chosen = self._chosen_elsewhere(plan)
+            if chosen is not None:
+                return chosen
             if time.monotonic() >= next_look:
                 logs.rotate_nginx_logs()
                 next_look = time.monotonic() + _LOG_CHECK_SECONDS
             time.sleep(0.5)
+        return None
+
+    def _chosen_elsewhere(self, plan: Plan) -> network.BootEndpoint | None:
+        """Where to start again; nothing that cannot be is tried, and nothing twice."""
+        choice = kept(settings.NETWORK_CHOICE_PATH)
+        if settings.STORAGE_ONLY or choice == self._choice:
+            return None
+        self._choice = choice
+        try:
+            endpoint = look_first()[1]
+            now, then = (
+                configuration.ports(where, privileged=plan.accounts.privileged)
+                for where in (plan.endpoint, endpoint)
+            )
+            raise_if(preflight.check_ports([port for port in then if port not in now and not port.shared]))
+        except UnavailableError as error:
+            self._say(f"The boot network that was chosen cannot be used:\n{error}")
+            return None
+        return endpoint if endpoint != plan.endpoint else None
 
     def _stop(self) -> None:
         _ignore_signals()
+        self._halt()
+
+    def _halt(self) -> None:
         if self._supervisor is not None:
             # Served layers outlive workers and tgtd on purpose; here all of it ends, tgtd first. None may be
             # paused then, or tgtd could not end.

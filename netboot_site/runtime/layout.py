@@ -102,6 +102,7 @@ def folders(accounts: Accounts) -> list[Folder]:
         Folder(settings.TFTP_PATH, web.uid, web.gid, 0o755),
         Folder(settings.BOOT_FILES_PATH, web.uid, web.gid, 0o755),
         Folder(settings.DNSMASQ_PATH, web.uid, web.gid, 0o750),
+        Folder(settings.NETWORK_CHOICE_PATH.parent, web.uid, web.gid, 0o755),
         Folder(settings.STATIC_ROOT, web.uid, web.gid, 0o755),
         Folder(settings.LOGS_PATH, root.uid, web.gid, 0o750),
     ]
@@ -112,6 +113,7 @@ def _site_s_own() -> set[Path]:
     """Folders that a host does not have that serves disks alone."""
     sockets = {settings.POSTGRES_SOCKET_PATH, settings.REDIS_SOCKET_PATH.parent}
     kept = {settings.TFTP_PATH, settings.BOOT_FILES_PATH, settings.DNSMASQ_PATH, settings.STATIC_ROOT}
+    kept.add(settings.NETWORK_CHOICE_PATH.parent)
     return (
         sockets | kept | {settings.DATA_PATH / "postgres", *(settings.RUN_PATH / n for n in ("web", "boot"))}
     )

@@ -111,6 +111,12 @@ def brief(count: float | None) -> str:
 
 
 @register.filter
+def pool_words(pool: str) -> str:
+    """`10.66.0.100,10.66.0.199` as a person reads it."""
+    return pool.replace(",", " to ")
+
+
+@register.filter
 def first_name(names: str) -> str:
     """Of `a or b or c`, each of which will do, the first."""
     return names.partition(" or ")[0]

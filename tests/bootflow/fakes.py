@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
-from bootflow.ports import ObservedDhcp, WireServer
+from bootflow.ports import Interface, ObservedDhcp, WireServer
 from netboot_site.errors import UnavailableError, ValidationError
 
 LOADERS = ("undionly.kpxe", "snponly.efi", "ipxe.efi")
@@ -64,6 +64,13 @@ class FakeHost:
 
     def prefix_lengths(self) -> Mapping[tuple[str, IPv4Address], int]:
         return self.prefixes
+
+    def interfaces(self) -> list[Interface]:
+        return [
+            Interface("eth0", (IPv4Interface("10.66.0.1/24"),), "up", is_default=True),
+            Interface("eth1", (IPv4Interface("10.77.0.200/24"), IPv4Interface("10.78.0.1/24")), "no carrier"),
+            Interface("eth2", (), "off"),
+        ]
 
     def loader_sources(self) -> Mapping[str, str]:
         return {name: f"/usr/lib/ipxe/{name}" for name in self.installed}

@@ -17,6 +17,7 @@ def point_settings_at(settings: Any, monkeypatch: pytest.MonkeyPatch, path: Path
     for name in ("LOGS", "STATIC", "BOOT_FILES", "IMAGES", "TFTP", "DNSMASQ"):
         setting = "STATIC_ROOT" if name == "STATIC" else f"{name}_PATH"
         setattr(settings, setting, path / name.lower())
+    settings.NETWORK_CHOICE_PATH = path / "network" / "choice.json"
     settings.REDIS_SOCKET_PATH = path / "run" / "redis" / "redis.sock"
     settings.POSTGRES_SOCKET_PATH = path / "run" / "postgres"
     settings.TGT_SOCKET_PATH = path / "run" / "tgt" / "control"

@@ -24,7 +24,8 @@ from netboot_site.runtime import (
     preflight,
     supervision,
 )
-from netboot_site.runtime.launcher import Launcher, Plan, StopAsked, environment, launch, look_first, prepare
+from netboot_site.runtime.first_look import look_first
+from netboot_site.runtime.launcher import Launcher, Plan, StopAsked, environment, launch, prepare
 from netboot_site.runtime.layout import Account, Accounts
 from netboot_site.runtime.network import BootEndpoint
 from netboot_site.runtime.programs import SERVICES, Program

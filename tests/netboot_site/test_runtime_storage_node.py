@@ -19,7 +19,7 @@ from netboot_site.errors import UnavailableError
 from netboot_site.heartbeat import beat
 from netboot_site.management.commands import storage_node
 from netboot_site.models import Heartbeat
-from netboot_site.runtime import configuration, launcher, layout, network, preflight
+from netboot_site.runtime import configuration, first_look, layout, network, preflight
 from netboot_site.runtime.layout import Account, Accounts
 from netboot_site.runtime.network import BootEndpoint
 from netboot_site.runtime.programs import all_programs
@@ -69,7 +69,7 @@ def test_it_makes_no_folder_of_the_site(node: Any, tmp_path: Path, monkeypatch: 
     node.STORAGE_ONLY = False
     left_out = {folder.path for folder in layout.folders(AS_ROOT)} - of_node
     assert {path.name for path in left_out} == {
-        "postgres", "redis", "web", "boot", "tftp", "boot_files", "dnsmasq", "static",
+        "postgres", "redis", "web", "boot", "tftp", "boot_files", "dnsmasq", "static", "network",
     }  # fmt: skip
     assert {node.IMAGES_PATH, node.LOGS_PATH, node.RUN_PATH / "storage"} <= of_node
 
@@ -93,7 +93,7 @@ def test_what_it_must_be_told_is_asked_for_by_name(
     point_settings_at(node, monkeypatch, tmp_path)
     node.SECRET_KEY_IS_KEPT, node.STORAGE_NODE = False, "Second Node"
     with pytest.raises(UnavailableError) as caught:
-        launcher.look_first()
+        first_look.look_first()
     lines = str(caught.value).splitlines()
     assert [line.split()[0] for line in lines] == ["STORAGE_NODE", "DATABASE_URL", "REDIS_URL", "SECRET_KEY"]
 
@@ -102,7 +102,7 @@ def test_a_first_host_is_asked_for_none_of_that(node: Any, monkeypatch: pytest.M
     monkeypatch.setattr(network, "resolve", lambda interface, address: ENDPOINT)
     monkeypatch.setattr(preflight, "check_disk", lambda path: [])
     node.STORAGE_ONLY = node.SECRET_KEY_IS_KEPT = False
-    assert launcher.look_first()[1] == ENDPOINT
+    assert first_look.look_first()[1] == ENDPOINT
 
 
 def test_the_command_is_up_with_one_setting_more(monkeypatch: pytest.MonkeyPatch) -> None:
