@@ -62,6 +62,11 @@ class Fate:
         """What its console shows."""
         return device_code(self.mac)
 
+    @property
+    def type_label(self) -> str:
+        """Its type in words; empty where no machine is known."""
+        return DeviceType(self.device_type).label if self.device_type else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

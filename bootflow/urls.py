@@ -2,11 +2,16 @@
 
 from django.urls import path
 
-from bootflow.views import boots, catalogue, device_changes, devices, disks, kernel_sets, network, pis
+from bootflow.views import boots, catalogue, device_changes, devices, disks, kernel_sets, network, pis, wizard
 
 urlpatterns = [
     path("devices/", devices.device_list, name="device-list"),
     path("devices/new/", device_changes.register, name="device-new"),
+    path("devices/wizard/", wizard.wizard, name="device-wizard"),
+    path("devices/wizard/live/", wizard.wizard_live, name="device-wizard-live"),
+    path("devices/ignored/", wizard.ignored, name="device-ignored"),
+    path("devices/<str:mac>/ignore/", wizard.ignore, name="device-ignore"),
+    path("devices/<str:mac>/heed/", wizard.heed, name="device-heed"),
     path("devices/<str:mac>/", devices.device_detail, name="device-detail"),
     path("devices/<str:mac>/live/", devices.device_live, name="device-live"),
     path("devices/<str:mac>/approve/", device_changes.approve, name="device-approve"),

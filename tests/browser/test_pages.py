@@ -245,3 +245,25 @@ def test_the_keyboard_alone_reaches_the_approve_form(dashboard: Page) -> None:
     expect(dashboard.get_by_role("dialog").get_by_label("Name")).to_be_focused()
     dashboard.keyboard.press("Escape")
     expect(dashboard.get_by_role("dialog")).not_to_be_visible()
+
+
+def test_machines_appear_in_the_wizard_while_ticks_stay_and_are_approved_by_keyboard(
+    dashboard: Page, base: str, image: Image, complaints: Complaints
+) -> None:
+    first = power_on()
+    dashboard.goto(f"{base}/devices/wizard/")
+    box = dashboard.get_by_role("checkbox", name=first.code)
+    box.focus()
+    dashboard.keyboard.press("Space")
+    second = Device.objects.create(mac="52:54:00:ab:cd:02", device_type="x64", state=DeviceState.DISCOVERED)
+    expect(dashboard.get_by_role("checkbox", name=second.code)).to_be_visible()
+    expect(box).to_be_checked()
+    expect(dashboard.get_by_text("1 chosen")).to_be_visible()
+    dashboard.get_by_label("All that are shown").check()
+    dashboard.get_by_role("button", name="Next: names").press("Enter")
+    dashboard.get_by_role("textbox", name="Names").fill("pc-{n:02}")
+    dashboard.keyboard.press("Enter")
+    dashboard.get_by_role("button", name="Approve 2 machines").press("Enter")
+    expect(dashboard.get_by_text("2 approved")).to_be_visible()
+    assert set(Device.objects.values_list("name", flat=True)) == {"pc-01", "pc-02"}
+    assert complaints.seen == []
