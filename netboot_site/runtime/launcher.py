@@ -95,6 +95,7 @@ def environment(plan: Plan) -> dict[str, str]:
         "NETWORK_FIXED": ",".join(settings.NETWORK_FIXED),
         "EXPECTED_SERVICES": ",".join(program.name for program in plan.programs),
         "PYTHONDONTWRITEBYTECODE": "1",  # the code is not theirs to write beside
+        "CELERY_SKIP_CHECKS": "1",  # prepare_site has run them; each worker would load every page for them
     }
 
 

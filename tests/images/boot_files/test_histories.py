@@ -267,7 +267,7 @@ class Histories(TestCase):
     @example(
         [("import disk", 0), ("round", 0), ("killed work", 14), ("killed work", 20), ("killed work", 25)]
     )
-    @hypothesis_settings(max_examples=25, deadline=None)
+    @hypothesis_settings(max_examples=8, deadline=None)
     def test_every_history_ends_with_the_boot_files_of_the_newest_content(
         self, history: list[tuple[str, int]]
     ) -> None:
