@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -63,3 +65,28 @@ def sql(instance: Instance, query: str) -> list[str]:
     """One row of an instance's private database."""
     folder = str(instance.run_path / "postgres")
     return run("psql", "-h", folder, "-U", "netboot", "-AtF", " ", "-c", query, "netboot").split()
+
+
+def tgtadm(instance: Instance, *words: str) -> str:
+    """What its tgtd says, asked as its own user."""
+    user = ["setpriv", "--reuid=netboot-storage", "--regid=netboot-storage", "--clear-groups"]
+    environment = {**os.environ, "TGT_IPC_SOCKET": str(instance.run_path / "tgt" / "control")}
+    argv = [*user, "tgtadm", "--lld", "iscsi", *words]
+    done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=True, timeout=20)
+    return done.stdout
+
+
+def hang_up(instance: Instance, initiator: str) -> None:
+    """End the connections of an initiator that is gone: tgtd would notice after 20 s, by its own pings."""
+    tid = sid = ""
+    ours = False
+    for line in tgtadm(instance, "--op", "show", "--mode", "target").splitlines():
+        if found := re.match(r"Target (\d+):", line):
+            tid = found[1]
+        elif found := re.match(r"\s+I_T nexus: (\d+)", line):
+            sid = found[1]
+        elif found := re.match(r"\s+Initiator: (\S+)", line):
+            ours = found[1].endswith(initiator)
+        elif ours and (found := re.match(r"\s+Connection: (\d+)", line)):
+            words = ("--tid", tid, "--sid", sid, "--cid", found[1])
+            tgtadm(instance, "--op", "delete", "--mode", "conn", *words)

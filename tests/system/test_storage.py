@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.system.disks import tgtadm
 from tests.system.instance import Instance, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.real_tgtd]
@@ -36,13 +37,8 @@ def targets(orchestrator: Instance) -> str:
 
 
 def tgtd_list(orchestrator: Instance) -> str:
-    """What tgtd has, asked as its own user."""
-    user = ["setpriv", "--reuid=netboot-storage", "--regid=netboot-storage", "--clear-groups"]
-    argv = [*user, "tgtadm", "--lld", "iscsi", "--op", "show", "--mode", "target"]
-    environment = {**os.environ, "TGT_IPC_SOCKET": str(orchestrator.run_path / "tgt" / "control")}
-    return subprocess.run(
-        argv, capture_output=True, text=True, env=environment, check=True, timeout=20
-    ).stdout
+    """What tgtd has."""
+    return tgtadm(orchestrator, "--op", "show", "--mode", "target")
 
 
 def put(orchestrator: Instance, image_id: str, data: bytes, query: str = "") -> Any:

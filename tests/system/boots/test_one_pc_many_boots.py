@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.system.boots.pc import UP, Pc, make_image, wait_until
+from tests.system.disks import hang_up
 from tests.system.instance import Instance
 
 pytestmark = [pytest.mark.qemu, pytest.mark.real_tgtd, pytest.mark.real_dnsmasq, pytest.mark.slow]
@@ -54,6 +55,7 @@ def test_disabled_it_is_sent_to_its_local_disk_and_told_why(pc: Pc) -> None:
     before = pc.machine.console().count("is disabled")
     pc.machine.reset()
     pc.machine.wait_for(lambda text: text.count("is disabled") > before, timeout_seconds=60)
+    hang_up(pc.instance, f"device.{pc.mac.replace(':', '')}")
     boot = pc.finished_boot("local")
     assert "disabled" in boot["reason"]
 

@@ -121,7 +121,7 @@ def test_after_their_next_boot_one_is_clean_and_the_other_has_kept_all(lab: Lab)
     lab.assign(lab.kept, "keep")
     lab.kept_records = lab.kept.last_record()
     for pc in (lab.clean, lab.kept):
-        pc.machine.power_off()
+        pc.leave()
     boot(lab.clean, lab.kept)
     assert records(lab.clean)[0] == 1, "its writes are gone"
     assert records(lab.kept)[0] > lab.kept_records, "all that was acknowledged is there"
@@ -130,7 +130,7 @@ def test_after_their_next_boot_one_is_clean_and_the_other_has_kept_all(lab: Lab)
 def test_the_changes_of_one_become_the_next_version_and_the_other_boots_it(lab: Lab) -> None:
     lab.kept_records = lab.kept.last_record()
     for pc in (lab.clean, lab.kept):
-        pc.machine.power_off()
+        pc.leave()
     path = f"/api/v1/devices/{lab.kept.mac}/disk/merge"
     merge = lambda: lab.room.api("POST", path, {"comment": "as the second PC left it"})  # noqa: E731
     wait_until("its disk is free to be merged", lambda: merge().status == 200, LOGGED_OUT_WITHIN_SECONDS)

@@ -6,6 +6,7 @@ Its disk is laid out as Raspberry Pi OS is and comes as `.img.xz`; nothing in it
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ import pytest
 
 from netboot_site.formats import device_code
 from tests.pi.image import BOOT_START_BYTES, pi_image_xz, read_root_file
+from tests.pi.options import CMDLINE, PiImageOptions
 from tests.system.boots.pc import disk_file, wait_until
 from tests.system.boots.pi.boards import PI_3B, Board
 from tests.system.boots.pi.machine import VirtualPi
@@ -40,6 +42,8 @@ BOARD = Board.numbered(PI_3B, 1)
 UP = "pi-guest: root is"
 LOGGED_OUT_WITHIN_SECONDS = 90  # tgtd finds out by its own pings that a machine's plug was pulled
 SEEN = "sleep 8000"  # milliseconds; a shorter login ends between two looks of the worker
+# What its shell and its packing are when nobody chose them; it goes on writing to its disk.
+STOCK = PiImageOptions(shell="klibc", compression="lz4", cmdline=f"{CMDLINE} pi-guest.writer=2")
 GAP_BYTES = 4 * 1024**2  # between the partition table and the boot partition nothing is kept
 
 
@@ -100,7 +104,7 @@ def import_disk(life: Life) -> None:
     body = {"id": IMAGE, "name": "Raspberry Pi OS", "size_gb": 0.01, "device_type": "raspi"}
     life.api("POST", "/api/v1/images", body)
     sent = life.room.http(
-        "PUT", f"/api/v1/images/{IMAGE}/content", pi_image_xz().read_bytes(), timeout=120,
+        "PUT", f"/api/v1/images/{IMAGE}/content", pi_image_xz(STOCK).read_bytes(), timeout=120,
         Authorization=f"Bearer {life.room.token}",
     )  # fmt: skip
     assert sent.status == 202, sent.text
@@ -167,6 +171,30 @@ def test_it_reaches_its_root_over_iscsi_and_has_left_its_mark_on_its_disk(booted
     marker = read_root_file(disk_file(booted.room, IMAGE), "/marker")
     assert marker.count("booted ") == 1, marker
     assert marker.split()[1] in booted.console, "the marker is not this boot's"
+
+
+def last_record(console: str) -> int:
+    """The number of the last record that the disk has acknowledged."""
+    return max((int(number) for number in re.findall(r"pi-guest: record (\d+)", console)), default=0)
+
+
+def test_it_writes_on_when_tgtd_was_killed_and_no_secret_was_said(booted: Life) -> None:
+    booted.pi.wait_for("pi-guest: record 2")
+    booted.room.kill("tgtd")
+    written = last_record(booted.pi.machine.console())
+    # One more may have been on its way.
+    console = booted.pi.wait_for(lambda text: last_record(text) > written + 2)
+    said = "".join(re.findall(r"netboot: .*", console))
+    assert "netboot: " in console
+    assert Disk.of(booted.room, BOARD.mac).secret not in said
+
+
+def test_of_its_file_systems_only_this_disks_are_mounted(booted: Life) -> None:
+    disk = disk_file(booted.room, IMAGE)
+    seen = read_root_file(disk, "/fstab-seen")
+    assert "/dev/sda1  /old-boot" in seen, "the SD card's line is not this disk's"
+    assert "PARTUUID=6c586e13-01  /boot/firmware" in seen
+    assert "/dev/mmcblk0p1  /old-boot" in read_root_file(disk, "/etc/fstab"), "the disk itself was changed"
 
 
 def test_the_recorder_tells_each_stage_in_order(booted: Life) -> None:
