@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from ninja import Schema
 from pydantic import AfterValidator, Field
 
+from bootflow.installer_overview import InstallerRow
 from bootflow.kernel_set_overview import SetOverview
-from bootflow.models import Boot, BootEvent, BootPlan, Installer, PiTree
+from bootflow.models import Boot, BootEvent, BootPlan, PiTree
 from bootflow.raspberry_pi.advice import advice_of
 from bootflow.recorder.story import Seen
 from bootflow.recorder.telling import tell
@@ -240,7 +241,7 @@ class InstallerReplace(InstallerChange):
 
 
 class InstallerOut(Schema):
-    """An installer."""
+    """An installer; `next_boot_of` are the devices whose next boot starts it, by their MAC addresses."""
 
     name: str
     path: str
@@ -248,6 +249,7 @@ class InstallerOut(Schema):
     initrd: str
     kernel_cmdline: str
     device_type: str
+    next_boot_of: list[str]
 
 
 class BootEventOut(Schema):
@@ -336,8 +338,9 @@ def kernel_set_out(overview: SetOverview) -> KernelSetOut:
     )
 
 
-def installer_out(row: Installer) -> InstallerOut:
+def installer_out(shown: InstallerRow) -> InstallerOut:
     """An installer row as the API shows it."""
+    row = shown.installer
     return InstallerOut(
         name=row.name,
         path=row.path,
@@ -345,6 +348,7 @@ def installer_out(row: Installer) -> InstallerOut:
         initrd=row.initrd,
         kernel_cmdline=row.kernel_cmdline,
         device_type=row.device_type,
+        next_boot_of=[device.mac for device in shown.devices],
     )
 
 

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from bootflow.views import boots, catalogue, device_changes, devices, disks, kernel_sets, network, pis, wizard
+from bootflow.views import (
+    boots,
+    device_changes,
+    devices,
+    disks,
+    installers,
+    kernel_sets,
+    network,
+    pi_prefixes,
+    pis,
+    wizard,
+)
 
 urlpatterns = [
     path("devices/", devices.device_list, name="device-list"),
@@ -50,5 +61,11 @@ urlpatterns = [
     path("network/", network.index, name="network"),
     path("network/live/", network.live, name="network-live"),
     path("network/look/", network.look, name="network-look"),
-    path("installers/", catalogue.installer_list, name="installer-list"),
+    path("pi-mac-prefixes/", pi_prefixes.prefix_list, name="pi-prefix-list"),
+    path("pi-mac-prefixes/<slug:prefix>/remove/", pi_prefixes.prefix_remove, name="pi-prefix-remove"),
+    path("installers/", installers.installer_list, name="installer-list"),
+    path("installers/_new/", installers.installer_new, name="installer-new"),
+    path("installers/<str:name>/", installers.installer_detail, name="installer-detail"),
+    path("installers/<str:name>/edit/", installers.installer_edit, name="installer-edit"),
+    path("installers/<str:name>/delete/", installers.installer_delete, name="installer-delete"),
 ]

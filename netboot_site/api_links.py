@@ -15,6 +15,7 @@ from netboot_site.api import api
 _DEVICE = "/api/v1/devices/{mac}"
 _IMAGE = "/api/v1/images/{image_id}"
 _SET = "/api/v1/kernel-sets/{name}"
+_INSTALLER = "/api/v1/os-installers/{name}"
 _VERSION = f"{_IMAGE}/versions/{{number}}"
 # By the name of a page's address. A `-live` part is its page's.
 CALLS: dict[str, tuple[str, ...]] = {
@@ -53,15 +54,21 @@ CALLS: dict[str, tuple[str, ...]] = {
     "group-channel": ("PATCH /api/v1/groups/{group}",),
     "boot-list": ("GET /api/v1/boots", "GET /api/v1/boots/reasons"),
     "boot-detail": ("GET /api/v1/boots",),
-    "kernel-set-list": ("GET /api/v1/kernel-sets",),
     "kernel-set-new": ("POST /api/v1/kernel-sets",),
-    "kernel-set-detail": (f"GET {_SET}", f"GET {_SET}/files"),
+    "kernel-set-detail": (f"GET {_SET}", f"GET {_SET}/files", f"GET {_SET}/history"),
     "kernel-set-edit": (f"PUT {_SET}",),
     "kernel-set-default": (f"PUT {_SET}",),
     "kernel-set-upload": (f"PUT {_SET}/files/{{path}}",),
     "kernel-set-remove": (f"DELETE {_SET}/files/{{path}}",),
     "kernel-set-delete": (f"DELETE {_SET}",),
+    "kernel-set-list": ("GET /api/v1/kernel-sets", "GET /api/v1/pi-mac-prefixes"),
+    "pi-prefix-list": ("GET /api/v1/pi-mac-prefixes", "POST /api/v1/pi-mac-prefixes"),
+    "pi-prefix-remove": ("DELETE /api/v1/pi-mac-prefixes/{prefix}",),
     "installer-list": ("GET /api/v1/os-installers",),
+    "installer-new": ("POST /api/v1/os-installers",),
+    "installer-detail": (f"GET {_INSTALLER}", f"GET {_INSTALLER}/history", f"PUT {_INSTALLER}"),
+    "installer-edit": (f"PUT {_INSTALLER}",),
+    "installer-delete": (f"DELETE {_INSTALLER}",),
     "storage": ("GET /api/v1/storage", "GET /api/v1/jobs"),
     "storage-remove": ("DELETE /api/v1/storage/{node}",),
     "job-list": ("GET /api/v1/jobs", "GET /api/v1/jobs/{job_id}"),

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from ninja import Query, Router, Status
 
 from bootflow import catalogue
+from bootflow.installer_overview import installers_shown
 from bootflow.kernel_set_files import delete_file, receive_file
 from bootflow.kernel_set_overview import overviews_of
 from bootflow.models import Installer, KernelSet, KernelSetFile
@@ -122,19 +123,19 @@ def remove_kernel_set_file(request: HttpRequest, name: str, path: str) -> Status
 @router.get("/os-installers", response=list[InstallerOut])
 def list_installers(request: HttpRequest) -> list[InstallerOut]:
     """All installers by name."""
-    return [installer_out(row) for row in Installer.objects.all()]
+    return [installer_out(row) for row in installers_shown(Installer.objects.all())]
 
 
 @router.post("/os-installers", response={201: InstallerOut})
 def add_installer(request: HttpRequest, body: InstallerIn) -> Status[InstallerOut]:
     """Add an installer whose files lie below the boot files."""
-    return Status(201, installer_out(catalogue.create_installer(name=body.name, files=_files(body))))
+    return Status(201, _installer_out(catalogue.create_installer(name=body.name, files=_files(body))))
 
 
 @router.get("/os-installers/{name}", response=InstallerOut)
 def show_installer(request: HttpRequest, name: str) -> InstallerOut:
     """One installer."""
-    return installer_out(catalogue.get_installer(name=name))
+    return _installer_out(catalogue.get_installer(name=name))
 
 
 @router.put("/os-installers/{name}", response=InstallerOut)
@@ -142,7 +143,7 @@ def replace_installer(request: HttpRequest, name: str, body: InstallerReplace) -
     """Replace what an installer holds."""
     installer = catalogue.get_installer(name=name)
     _check_same_name(name, body.name)
-    return installer_out(catalogue.update_installer(installer=installer, files=_files(body)))
+    return _installer_out(catalogue.update_installer(installer=installer, files=_files(body)))
 
 
 @router.get("/os-installers/{name}/history", response=list[ChangeOut])
@@ -163,6 +164,10 @@ def remove_installer(request: HttpRequest, name: str) -> Status[None]:
 
 def _shown(row: KernelSet) -> KernelSetOut:
     return kernel_set_out(overviews_of([row])[0])
+
+
+def _installer_out(row: Installer) -> InstallerOut:
+    return installer_out(installers_shown([row])[0])
 
 
 def _file_out(row: KernelSetFile) -> KernelSetFileOut:

@@ -16,6 +16,7 @@ from bootflow.forms import KernelSetForm, NewKernelSetForm, UploadForm
 from bootflow.kernel_set_files import delete_file, receive_file
 from bootflow.kernel_set_overview import devices_with, overviews_of
 from bootflow.models import KernelSet
+from netboot_site.history import last_changes
 from netboot_site.pages import (
     REFUSED,
     Question,
@@ -71,8 +72,7 @@ def _create(form: NewKernelSetForm) -> KernelSet:
 @require_POST
 def kernel_set_edit(request: HttpRequest, name: str) -> HttpResponse:
     """Its command line, and the addresses of a kernel elsewhere."""
-    kernel_set = _own(name)
-    form = KernelSetForm(request.POST)
+    kernel_set, form = _find(name), KernelSetForm(request.POST)
     if form.is_valid() and attempt(form, lambda: _update(kernel_set, **_fields_of(form))):
         return saved(request, to=f"/kernel-sets/{name}/", done="Saved.")
     return _page(request, kernel_set, status=REFUSED, form=form)
@@ -109,7 +109,7 @@ def _update(kernel_set: KernelSet, **changes: Any) -> KernelSet:
 @operator_required
 def kernel_set_delete(request: HttpRequest, name: str) -> HttpResponse:
     """It and its files go; refused for the default one and while a device has it."""
-    kernel_set = _own(name)
+    kernel_set = _find(name)
     question = Question(
         f"Delete {name}", "Devices cannot choose it any more.", "Delete", "trash",
         lost="The files that were uploaded into it are gone, too.", back=(f"/kernel-sets/{name}/", name),
@@ -169,8 +169,10 @@ def _own(name: str) -> KernelSet:
 def _page(request: HttpRequest, kernel_set: KernelSet, *, status: int = 200, **refused: Form) -> HttpResponse:
     """The page; a form that was refused stands there with its errors and the person's input."""
     context: dict[str, Any] = {"set": kernel_set, "live": _fragment(request, kernel_set)}
+    if may_write(request.user):
+        context |= {"form": KernelSetForm.of(kernel_set), **refused}
     if may_write(request.user) and not kernel_set.is_of_image:
-        context |= {"form": KernelSetForm.of(kernel_set), "upload_form": UploadForm(), **refused}
+        context = {"upload_form": UploadForm(), **context}
     return render(request, "kernel_sets/detail.html", context, status=status)
 
 
@@ -180,6 +182,7 @@ def _fragment(request: HttpRequest, kernel_set: KernelSet) -> SafeString:
     context = {
         "set": kernel_set, "overview": overview, "devices": devices, "device_count": device_count,
         "may_write": may_write(request.user) and not kernel_set.is_of_image,
+        "changes": last_changes("kernel set", kernel_set.pk),
     }  # fmt: skip
     url = f"/kernel-sets/{kernel_set.pk}/live/"
     return live_fragment(request, "kernel_sets/live.html", context, url=url)

@@ -22,13 +22,14 @@ BODY: dict[str, Any] = {
     "kernel_cmdline": "auto=true",
     "device_type": "x64",
 }
+SHOWN = {**BODY, "next_boot_of": []}
 
 
 def test_one_is_created_listed_replaced_and_deleted(api: Api) -> None:
     created = api.post(PATH, BODY)
-    assert (created.status_code, created.json()) == (201, BODY)
-    assert api.get(PATH).json() == [BODY]
-    assert api.get(f"{PATH}/debian-12").json() == BODY
+    assert (created.status_code, created.json()) == (201, SHOWN)
+    assert api.get(PATH).json() == [SHOWN]
+    assert api.get(f"{PATH}/debian-12").json() == SHOWN
     assert api.put(f"{PATH}/debian-12", {**BODY, "kernel": "vmlinuz"}).json()["kernel"] == "vmlinuz"
     assert api.delete(f"{PATH}/debian-12").status_code == 204
     assert api.get(f"{PATH}/debian-12").status_code == 404

@@ -79,17 +79,19 @@ def test_a_set_lists_its_files_by_folder(operator_client: Client, db: None) -> N
     assert "vc4.dtbo" in folder
 
 
-def test_a_set_of_an_image_shows_what_was_read_of_it_and_is_read_only(
+def test_a_set_of_an_image_shows_what_was_read_of_it_and_has_a_command_line_of_its_own(
     operator_client: Client, node: StorageNode
 ) -> None:
     image_set(node, "pi-os", "kernel8.img")
     page = text_of(operator_client, "/kernel-sets/pi-os/")
     assert 'href="/images/pi-os/"' in page
     assert "There is a swap partition." in page
-    assert "/kernel-sets/pi-os/edit/" not in page
-    for change in ("edit", "delete"):
-        assert operator_client.post(f"/kernel-sets/pi-os/{change}/").status_code == 404
-    assert KernelSet.objects.filter(name="pi-os").exists()
+    assert "/kernel-sets/pi-os/upload/" not in page
+    assert "/kernel-sets/pi-os/delete/" not in page
+    assert operator_client.post("/kernel-sets/pi-os/delete/").status_code == 422
+    assert operator_client.post("/kernel-sets/pi-os/edit/", {"cmdline": "quiet"}).status_code == 302
+    assert KernelSet.objects.get(name="pi-os").cmdline == "quiet"
+    assert "Command line changed from none to quiet" in text_of(operator_client, "/kernel-sets/pi-os/")
 
 
 def test_a_partition_that_cannot_be_read_says_why(operator_client: Client, node: StorageNode) -> None:
