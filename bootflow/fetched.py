@@ -1,4 +1,4 @@
-"""The files that a Raspberry Pi's firmware asked for in a boot, one by one, as a person sees them. Pure."""
+"""The files that a machine fetched in a boot, one by one, as a person sees them. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from bootflow.models import Boot, BootEvent, Stage
 from bootflow.raspberry_pi.paths import asked_path
 
-STAGES = {Stage.FIRMWARE, Stage.TFTP}
+STAGES = {Stage.FIRMWARE, Stage.TFTP, Stage.INSTALLER}
+FILES_SHOWN = 12  # the others are a click away
 CAME, PROBED = "file", "file-probed"
 _LEAST_WIDTH = 0.8  # per cent of the drawing: a file of no length is still seen
 
@@ -37,17 +38,29 @@ class Fetches:
     absent: list[str]
     size_bytes: int
     lasted_seconds: float
+    title: str
+
+    @property
+    def first(self) -> list[Fetched]:
+        """Those that are shown at once."""
+        return self.files[:FILES_SHOWN]
+
+    @property
+    def rest(self) -> list[Fetched]:
+        """Those that are shown when asked for."""
+        return self.files[FILES_SHOWN:]
 
 
 def is_fetch(event: BootEvent) -> bool:
-    """Whether an event is a file that a Pi's firmware asked for, or looked for."""
+    """Whether an event is a file that a machine asked for, or looked for."""
     return event.stage in STAGES and event.kind.startswith(CAME)
 
 
 def fetches_of(boot: Boot, events: Iterable[BootEvent]) -> Fetches | None:
-    """The files of a Pi's boot; None where no firmware was fetched."""
+    """The files of a Pi's firmware or of an installer; None where a loader alone was fetched."""
     rows = [event for event in events if is_fetch(event)]
-    if not any(event.stage == Stage.FIRMWARE for event in rows):
+    is_pi = any(event.stage == Stage.FIRMWARE for event in rows)
+    if not is_pi and sum(event.stage == Stage.INSTALLER for event in rows) < 2:
         return None
     files = [event for event in rows if event.kind != PROBED]
     folder = _folder_of(files)
@@ -59,6 +72,7 @@ def fetches_of(boot: Boot, events: Iterable[BootEvent]) -> Fetches | None:
         absent=sorted({_name(event, folder) for event in rows if event.facts.get("absent")}),
         size_bytes=sum(_bytes(event) or 0 for event in files),
         lasted_seconds=max(0.0, end - begin),
+        title="Files over TFTP" if is_pi else "Files",
     )
 
 

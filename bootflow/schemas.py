@@ -10,11 +10,8 @@ from pydantic import AfterValidator, Field
 
 from bootflow.installer_overview import InstallerRow
 from bootflow.kernel_set_overview import SetOverview
-from bootflow.models import Boot, BootEvent, BootPlan, PiTree
+from bootflow.models import BootPlan, PiTree
 from bootflow.raspberry_pi.advice import advice_of
-from bootflow.recorder.story import Seen
-from bootflow.recorder.telling import tell
-from bootflow.recorder.timing import own_seconds
 from devices.models import Device
 from devices.schemas import ChannelOf, Text, without_nul
 
@@ -252,32 +249,6 @@ class InstallerOut(Schema):
     next_boot_of: list[str]
 
 
-class BootEventOut(Schema):
-    """One thing that was seen during a boot; `elapsed_seconds` counts from its power-on."""
-
-    stage: str
-    at: datetime
-    elapsed_seconds: float
-    detail: str
-    kind: str
-    facts: dict[str, Any]
-
-
-class BootOut(Schema):
-    """One power-on of one machine."""
-
-    id: int
-    mac: str
-    started_at: datetime
-    finished_at: datetime | None
-    stage: str
-    outcome: str | None
-    reason: str
-    cause: str  # what kind of reason it is
-    own_seconds: float  # how long the machine has waited for us
-    events: list[BootEventOut]
-
-
 def device_out(device: Device, default_kernel_set: str) -> DeviceOut:
     """A device row (with group, export, boot_plan and pi_tree joined) as the API shows it."""
     plan: BootPlan | None = getattr(device, "boot_plan", None)
@@ -349,33 +320,4 @@ def installer_out(shown: InstallerRow) -> InstallerOut:
         kernel_cmdline=row.kernel_cmdline,
         device_type=row.device_type,
         next_boot_of=[device.mac for device in shown.devices],
-    )
-
-
-def boot_out(boot: Boot) -> BootOut:
-    """A boot row with its events as the API shows it."""
-    events = list(boot.events.all())
-    seen = [Seen(event.at, event.stage, event.kind, event.detail, event.facts) for event in events]
-    return BootOut(
-        id=boot.pk,
-        mac=boot.mac,
-        started_at=boot.started_at,
-        finished_at=boot.finished_at,
-        stage=boot.stage,
-        outcome=boot.outcome or None,
-        reason=boot.reason,
-        cause=boot.cause,
-        own_seconds=own_seconds(seen, mac=boot.mac),
-        events=[_event_out(boot, event) for event in events],
-    )
-
-
-def _event_out(boot: Boot, event: BootEvent) -> BootEventOut:
-    return BootEventOut(
-        stage=event.stage,
-        at=event.at,
-        elapsed_seconds=round((event.at - boot.started_at).total_seconds(), 3),
-        detail=event.detail or tell(boot.mac, event.kind, event.facts),
-        kind=event.kind,
-        facts=event.facts,
     )

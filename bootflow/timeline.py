@@ -1,4 +1,4 @@
-"""The stages of a boot as a person sees them: marks on a track, bars on a time line. Pure functions."""
+"""The stages of a boot as a person sees them: marks on a track. Pure functions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ SHORT = {Stage.OS: "OS"}
 # Of a Pi the firmware is a stage, the kernel and the initramfs come last, and it has no script.
 PI_ALWAYS = ALWAYS | {Stage.FIRMWARE}
 PI_LABELS = {**SHORT, Stage.TFTP: "Kernel", Stage.SCRIPT: "Check-in"}
-_LEAST_WIDTH = 0.6  # per cent of the drawing: a stage of no length is still seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,29 +25,6 @@ class Mark:
     label: str
     status: str  # done, now, failed, skipped, ahead
     after_seconds: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """A reached stage on the time line, in per cent of its width."""
-
-    stage: str
-    label: str
-    status: str
-    left: float
-    width: float
-    after_seconds: float
-    lasted_seconds: float
-
-    @property
-    def label_left(self) -> float:
-        """Where its time is written: after the bar, or before it where there is no room."""
-        return self.left + self.width if self.left + self.width < 85 else self.left
-
-    @property
-    def label_anchor(self) -> str:
-        """Which way the text runs from there."""
-        return "start" if self.left + self.width < 85 else "end"
 
 
 def marks_of(boot: Boot, firsts: Mapping[str, datetime]) -> list[Mark]:
@@ -79,28 +55,3 @@ def _status(boot: Boot, stage: Stage, *, reached: bool) -> str:
     if boot.outcome == Outcome.FAILED:
         return "failed"
     return "now" if boot.finished_at is None and stage != Stage.OS else "done"
-
-
-def bars_of(boot: Boot, marks: list[Mark], until: datetime) -> list[Bar]:
-    """The reached stages, each from its first event to the next stage's."""
-    reached = [(mark, mark.after_seconds) for mark in marks if mark.after_seconds is not None]
-    reached.sort(key=lambda pair: pair[1])
-    total = max((until - boot.started_at).total_seconds(), 0.001)
-    ends = [after for _, after in reached[1:]] + [total]
-    return [_bar(mark, start, end, total) for (mark, start), end in zip(reached, ends, strict=True)]
-
-
-def _bar(mark: Mark, start: float, end: float, total: float) -> Bar:
-    lasted = max(0.0, end - start)
-    left = min(100 * start / total, 100 - _LEAST_WIDTH)
-    width = min(max(100 * lasted / total, _LEAST_WIDTH), 100 - left)
-    return Bar(mark.stage, mark.label, mark.status, round(left, 2), round(width, 2), start, lasted)
-
-
-def ticks_of(total_seconds: float) -> list[tuple[float, float]]:
-    """Where the time line's scale is marked: (per cent, seconds), four to eight round steps."""
-    step = next(
-        (s for s in (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600) if total_seconds / s <= 8), 86400
-    )
-    count = int(total_seconds // step)
-    return [(round(100 * step * n / total_seconds, 2), step * n) for n in range(count + 1)]

@@ -53,7 +53,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "device-bootloader-keep": (f"DELETE {_DEVICE}/bootloader-update",),
     "group-channel": ("PATCH /api/v1/groups/{group}",),
     "boot-list": ("GET /api/v1/boots", "GET /api/v1/boots/reasons"),
-    "boot-detail": ("GET /api/v1/boots",),
+    "boot-detail": ("GET /api/v1/boots/{boot_id}",),
     "kernel-set-new": ("POST /api/v1/kernel-sets",),
     "kernel-set-detail": (f"GET {_SET}", f"GET {_SET}/files", f"GET {_SET}/history"),
     "kernel-set-edit": (f"PUT {_SET}",),

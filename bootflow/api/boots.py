@@ -8,13 +8,15 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import AwareDatetime, Field
 
+from bootflow.boot_schemas import BootDetailOut, BootOut, boot_detail_out, boot_out
 from bootflow.boot_search import BootFilter, CauseCount, count_causes, search_boots
+from bootflow.boot_story import story_of
 from bootflow.causes import LABELS
 from bootflow.firmware import answer_check_in, view
 from bootflow.models import Boot
-from bootflow.schemas import BootOut, boot_out
 from devices.schemas import Text
 from devices.services import get_device
+from netboot_site.errors import NotFoundError
 from netboot_site.formats import parse_mac
 
 router = Router()
@@ -76,6 +78,12 @@ def count_reasons(request: HttpRequest, wanted: Query[BootQuery]) -> list[CauseO
     return [_cause_out(cause) for cause in count_causes(wanted.chosen())]
 
 
+@router.get("/boots/{int:boot_id}", response=BootDetailOut)
+def get_boot(request: HttpRequest, boot_id: int) -> BootDetailOut:
+    """One boot with its stages, each beside what is usual for its device and its model."""
+    return boot_detail_out(story_of(_boot(boot_id)))
+
+
 @router.get("/devices/{mac}/boots", response=list[BootOut])
 def list_boots_of_device(request: HttpRequest, mac: str, limit: Limit = 50) -> list[BootOut]:
     """Boots of one device, newest first."""
@@ -86,3 +94,10 @@ def list_boots_of_device(request: HttpRequest, mac: str, limit: Limit = 50) -> l
 
 def _cause_out(cause: CauseCount) -> CauseOut:
     return CauseOut(reason=cause.key, label=cause.label, count=cause.count)
+
+
+def _boot(boot_id: int) -> Boot:
+    boot = Boot.objects.filter(pk=boot_id).first()
+    if boot is None:
+        raise NotFoundError(f"There is no boot {boot_id}; it may be older than the history that is kept.")
+    return boot

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from bootflow.boot_form import BootFilterForm
 from bootflow.boot_search import count_causes, listed, page_of_boots, place_of, search_boots
-from bootflow.fetched import fetches_of, is_fetch
+from bootflow.boot_story import story_of, version_of
+from bootflow.fetched import is_fetch
 from bootflow.models import Boot
-from bootflow.overview import first_times, named
-from bootflow.timeline import bars_of, marks_of, ticks_of
+from bootflow.overview import named
+from bootflow.waterfall import draw
 from netboot_site.pages import asked, live_answer, live_fragment
 
-EVENTS_SHOWN = 500
+REPORTS_END_AFTER = timedelta(hours=1)  # until then a machine may still report (bootflow/statements.py)
 CAUSES_SHOWN = 6
 
 
@@ -61,39 +65,37 @@ def _list_context(request: HttpRequest, form: BootFilterForm) -> dict[str, Any]:
 
 
 def boot_detail(request: HttpRequest, boot_id: int) -> HttpResponse:
-    """One boot: its time line, its events, and how it ended."""
+    """One boot: its stages, its events, and how it ended."""
     boot = get_object_or_404(named(Boot.objects.all()), pk=boot_id)
-    return render(request, "boots/detail.html", {"boot": boot, "live": _fragment(request, boot)})
+    context = _context(boot)
+    # Nothing is added to what ended long ago: that page never asks again.
+    still = boot.finished_at is None or timezone.now() - boot.finished_at < REPORTS_END_AFTER
+    live = _fragment(request, boot, context) if still else None
+    return render(request, "boots/detail.html", {**context, "live": live})
 
 
 def boot_live(request: HttpRequest, boot_id: int) -> HttpResponse:
-    """The part of it that grows."""
+    """The part of it that grows; nothing is drawn for a page that knows the newest version."""
     boot = get_object_or_404(named(Boot.objects.all()), pk=boot_id)
-    return live_answer(request, _fragment(request, boot))
+    if request.GET.get("version") == version_of(boot):
+        return HttpResponse(status=204)
+    return live_answer(request, _fragment(request, boot, _context(boot)))
 
 
-def _fragment(request: HttpRequest, boot: Boot) -> SafeString:
-    return live_fragment(request, "boots/live.html", _context(boot), url=f"/boots/{boot.pk}/live/")
+def _fragment(request: HttpRequest, boot: Boot, context: dict[str, Any]) -> SafeString:
+    url = f"/boots/{boot.pk}/live/?version={quote(version_of(boot))}"
+    return live_fragment(request, "boots/live.html", context, url=url)
 
 
 def _context(boot: Boot) -> dict[str, Any]:
     # A boot in progress is drawn to its last event: so the picture changes only when something happened.
-    until = boot.finished_at or max(boot.last_event_at, boot.started_at)
-    marks = marks_of(boot, first_times([boot]).get(boot.pk, {}))
-    total = (until - boot.started_at).total_seconds()
-    events = list(boot.events.all()[:EVENTS_SHOWN])
-    fetches = fetches_of(boot, events)
-    labels = {mark.stage: mark.label for mark in marks}
+    story = story_of(boot)
+    labels = {mark.stage: mark.label for mark in story.marks}
     return {
-        "boot": boot, "marks": marks, "bars": bars_of(boot, marks, until), "count": len(events),
-        "stage": labels.get(boot.stage, boot.get_stage_display()), "fetches": fetches,
-        "ticks": ticks_of(total) if total > 0 else [], "total": total,
+        "boot": boot, "story": story, "drawing": draw(story.whole, story.steps), "fetches": story.fetches,
+        "count": len(story.events),
         "lines": [
             (event, labels.get(event.stage, event.get_stage_display()))
-            for event in events if fetches is None or not is_fetch(event)
+            for event in story.events if story.fetches is None or not is_fetch(event)
         ],
-        # A Pi's file has the time since the step before, its firmware's own included.
-        "server_seconds": sum(
-            float(event.facts.get("seconds") or 0) for event in events if "role" not in event.facts
-        ),
     }  # fmt: skip

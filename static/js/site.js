@@ -34,6 +34,18 @@
   const wake = () => all("[data-live]").forEach((element) => window.htmx.trigger(element, "wake"));
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { tick(); wake(); } });
   document.addEventListener("htmx:afterSettle", tick);
+  // A list that grows at its end stays at its end, for whoever is there.
+  let atEnd = null;
+  const endOf = (root) => root.querySelector("[data-tail]")?.getBoundingClientRect().bottom;
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const end = endOf(event.detail.target);
+    atEnd = event.detail.shouldSwap && end !== undefined && end > 0 && end <= window.innerHeight + 48;
+  });
+  document.addEventListener("htmx:afterSettle", () => {
+    const tail = atEnd && document.querySelector("[data-tail]");
+    atEnd = null;
+    if (tail && endOf(document) > window.innerHeight) tail.lastElementChild.scrollIntoView({ block: "end" });
+  });
   const connection = (lost) => document.documentElement.classList.toggle("lost", lost);
   document.addEventListener("htmx:sendError", () => connection(true));
   document.addEventListener("htmx:timeout", () => connection(true));

@@ -1,15 +1,11 @@
-"""Marks and bars of a boot's stages."""
+"""Marks of a boot's stages."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from bootflow.models import Boot, Outcome, Stage
-from bootflow.timeline import bars_of, marks_of, ticks_of
+from bootflow.timeline import marks_of
 
 START = datetime(2026, 2, 14, 8, 0, tzinfo=UTC)
 
@@ -45,30 +41,6 @@ def test_a_stage_that_was_left_out_is_told_from_one_that_was_passed() -> None:
 def test_a_stage_that_only_some_boots_have_is_shown_where_it_applies() -> None:
     labels = [mark.label for mark in marks_of(boot(Stage.INSTALLER), firsts(dhcp=0, installer=20))]
     assert labels == ["DHCP", "TFTP", "Script", "Installer", "iSCSI", "OS"]
-
-
-def test_a_bar_lasts_until_the_next_stage_begins() -> None:
-    row = boot(Stage.OS, Outcome.OK)
-    marks = marks_of(row, firsts(dhcp=0, tftp=4, script=10, iscsi=12, os=30))
-    bars = bars_of(row, marks, START + timedelta(seconds=60))
-    assert [bar.lasted_seconds for bar in bars] == [4, 6, 2, 18, 30]
-    assert (bars[1].left, bars[1].width) == (pytest.approx(6.67), 10)
-
-
-@given(st.lists(st.floats(-5, 5000), min_size=5, max_size=5), st.floats(0, 5000))
-def test_no_bar_leaves_the_drawing(seconds: list[float], until: float) -> None:
-    row = boot(Stage.OS, Outcome.OK)
-    marks = marks_of(
-        row, firsts(**dict(zip(["dhcp", "tftp", "script", "iscsi", "os"], seconds, strict=True)))
-    )
-    for bar in bars_of(row, marks, START + timedelta(seconds=until)):
-        assert 0 <= bar.left <= 100
-        assert 0 <= bar.width <= 100.01 - bar.left
-
-
-@given(st.floats(0.01, 100_000))
-def test_the_scale_has_a_readable_number_of_marks(total: float) -> None:
-    assert 1 <= len(ticks_of(total)) <= 33
 
 
 def test_a_pi_has_firmware_a_kernel_and_a_check_in_where_a_pc_has_a_loader_and_a_script() -> None:

@@ -175,13 +175,14 @@ def boot_of(
 
 def _boots(devices: dict[str, Device], now: datetime) -> None:
     rows = list(devices.values())
-    for day in (3, 2, 1):
+    _failures(rows, now)
+    for day in (6, 5, 4, 3, 2, 1):
         for number, device in enumerate(rows[:9]):
             start = now - timedelta(days=day, minutes=3 * number)
             if device.device_type == "raspi":
                 pi_boot(start, mac=device.mac)
             else:
-                boot_of(device.mac, start, upto=31.8, outcome=Outcome.OK, slow=1 + number / 40)
+                boot_of(device.mac, start, upto=31.8, outcome=Outcome.OK, slow=1 + (number + 3 * day) / 60)
     for number, device in enumerate(rows[:6]):
         boot_of(
             device.mac,
@@ -205,6 +206,21 @@ def _boots(devices: dict[str, Device], now: datetime) -> None:
     boot_of(rows[11].mac, now - timedelta(seconds=16), upto=12.3)
     boot_of(rows[3].mac, now - timedelta(seconds=64), upto=12.3, slow=2)
     pi_boot(now - timedelta(seconds=6), mac=rows[9].mac, outcome="", upto=5.2)
+
+
+def _failures(rows: list[Device], now: datetime) -> None:
+    """What went wrong in the days before, and a boot that took much longer than it should."""
+    no_login = (
+        "told to boot from debian-12-golden, but no login at the iSCSI target 10.20.0.1:3260 within 60 s: "
+        "check that the machine reaches 10.20.0.1:3260, and that its iPXE knows iSCSI"
+    )
+    for number, (row, reason, upto) in enumerate(
+        [(6, NO_SCRIPT, 4.3), (3, no_login, 11.6), (6, NO_SCRIPT, 4.3), (10, NO_TREE, 3.7),
+         (4, no_login, 11.6), (6, NO_SCRIPT, 4.3), (1, "Powered on again before it booted.", 12.3)]
+    ):  # fmt: skip
+        start = now - timedelta(hours=9 + 13 * number)
+        boot_of(rows[row].mac, start, upto=upto, outcome=Outcome.FAILED, reason=reason)
+    boot_of(rows[2].mac, now - timedelta(minutes=17), upto=31.8, outcome=Outcome.OK, slow=2.6)
 
 
 def _waiting(now: datetime) -> None:

@@ -68,9 +68,13 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
     """Name -> address, window and colours, asked for when rows are there."""
     pi = Device.objects.get(name="signage-entrance")
     done = Boot.objects.filter(outcome=Outcome.OK)
-    boot, pi_boot = done.exclude(mac__startswith="dc:a6:32").first(), done.filter(mac=pi.mac).first()
+    boot, pi_boot = done.filter(mac=mac_of(2)).first(), done.filter(mac=pi.mac).first()
     assert boot is not None
     assert pi_boot is not None
+    failed = Boot.objects.filter(outcome=Outcome.FAILED, mac=mac_of(6)).first()
+    running = Boot.objects.filter(outcome="", mac=mac_of(11)).first()
+    assert failed is not None
+    assert running is not None
     return {
         "dashboard": lambda: ("/", DESKTOP, "light"),
         "dashboard-dark": lambda: ("/", DESKTOP, "dark"),
@@ -87,7 +91,12 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "storage": lambda: ("/storage/", DESKTOP, "light"),
         "images": lambda: ("/images/", DESKTOP, "light"),
         "boot": lambda: (f"/boots/{boot.pk}/", DESKTOP, "light"),
+        "boot-dark": lambda: (f"/boots/{boot.pk}/", DESKTOP, "dark"),
+        "boot-phone": lambda: (f"/boots/{boot.pk}/", PHONE, "light"),
+        "boot-failed": lambda: (f"/boots/{failed.pk}/", DESKTOP, "light"),
+        "boot-running": lambda: (f"/boots/{running.pk}/", DESKTOP, "light"),
         "boots": lambda: ("/boots/", DESKTOP, "light"),
+        "boots-phone": lambda: ("/boots/", PHONE, "light"),
         "pi": lambda: (f"/devices/{pi.mac}/", DESKTOP, "light"),
         "pi-boot": lambda: (f"/boots/{pi_boot.pk}/", DESKTOP, "light"),
         "pi-boot-dark": lambda: (f"/boots/{pi_boot.pk}/", DESKTOP, "dark"),
