@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 from bootflow.overview import waiting_devices
 from bootflow.pi_overview import with_notes
 from netboot_site.figures import gather
+from netboot_site.first_start import first_steps
 from netboot_site.pages import live_answer, live_fragment
 
 
@@ -23,5 +24,10 @@ def live(request: HttpRequest) -> HttpResponse:
 
 
 def _fragment(request: HttpRequest) -> SafeString:
-    context = {"figures": gather(), "waiting": with_notes(waiting_devices())}
+    figures = gather()
+    steps = first_steps(figures)
+    context = {
+        "figures": figures, "waiting": with_notes(waiting_devices()), "steps": steps,
+        "done": sum(step.done for step in steps), "next": next((s for s in steps if not s.done), None),
+    }  # fmt: skip
     return live_fragment(request, "dashboard/live.html", context, url="/dashboard/live/")

@@ -14,6 +14,7 @@ from images.models import Export, ExportState, Image, ImageState, Layer, LayerFo
 from netboot_site.formats import GIB
 from netboot_site.models import Heartbeat
 from tests.browser.believable_disks import golden_image
+from tests.browser.believable_network import fill_wire
 from tests.browser.believable_pis import fill_pis, pi_boot, pi_device
 
 PASSWORD = "correct horse"
@@ -62,6 +63,7 @@ def fill() -> None:
     fill_pis(devices, now)
     _boots(devices, now)
     _waiting(now)
+    fill_wire(now)
     _rest(devices, now)
 
 

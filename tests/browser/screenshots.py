@@ -18,6 +18,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's loop runs in this 
 django.setup()
 
 from django.conf import settings  # noqa: E402
+from django.contrib.auth.models import User  # noqa: E402
 from django.contrib.staticfiles.handlers import StaticFilesHandler  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test import override_settings  # noqa: E402
@@ -27,9 +28,11 @@ from playwright.sync_api import Browser, Page  # noqa: E402
 from bootflow import pi_overview  # noqa: E402
 from bootflow.models import Boot, Outcome  # noqa: E402
 from bootflow.raspberry_pi.waiting.outlook import WaitingSystem  # noqa: E402
+from bootflow.views import network as network_pages  # noqa: E402
 from devices.models import Device  # noqa: E402
 from netboot_site import service_states  # noqa: E402
 from netboot_site.health import HEALTHY  # noqa: E402
+from tests.browser import believable_network  # noqa: E402
 from tests.browser.believable import PASSWORD, fill, mac_of  # noqa: E402
 from tests.browser.chromium import chromium, sign_in  # noqa: E402
 
@@ -45,14 +48,15 @@ WORKERS = ["worker-control", "worker-storage", "worker-jobs", "recorder", "tgtd"
 
 @contextmanager
 def site() -> Iterator[str]:
-    """The site on a free port, over a database of its own."""
+    """The site on a free port, over an empty database of its own."""
     connection.creation.create_test_db(verbosity=0)
     plain = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     waiting = patch.object(pi_overview, "look_at_waiting_system", lambda: WAITING)
     storages = {**settings.STORAGES, "staticfiles": plain}
     running = patch.object(service_states, "check_processes", lambda: dict.fromkeys(PROCESSES, HEALTHY))
-    with waiting, running, override_settings(STORAGES=storages, EXPECTED_SERVICES=WORKERS):
-        fill()
+    host = patch.object(network_pages, "local_host", believable_network.Host)
+    told = {"STORAGES": storages, "EXPECTED_SERVICES": WORKERS, **believable_network.SETTINGS}
+    with waiting, running, host, override_settings(**told):
         server = LiveServerThread("127.0.0.1", StaticFilesHandler)
         server.start()
         server.is_ready.wait(20)
@@ -79,6 +83,7 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "dashboard": lambda: ("/", DESKTOP, "light"),
         "dashboard-dark": lambda: ("/", DESKTOP, "dark"),
         "phone": lambda: ("/", PHONE, "light"),
+        "network": lambda: ("/network/", DESKTOP, "light"),
         "devices": lambda: ("/devices/", DESKTOP, "light"),
         "device": lambda: (f"/devices/{mac_of(2)}/", DESKTOP, "light"),
         "wizard": lambda: ("/devices/wizard/", DESKTOP, "light"),
@@ -127,6 +132,11 @@ def save(page: Page, path: Path) -> None:
 def main(names: list[str]) -> None:
     """All pictures, or those named."""
     with site() as base, chromium() as browser:
+        if not names or "first-start" in names:
+            first = User.objects.create_superuser("admin", password=PASSWORD)
+            shoot(browser, base, "first-start", "/", DESKTOP, "light")
+            first.delete()
+        fill()
         for name, where in shots().items():
             if not names or name in names:
                 shoot(browser, base, name, *where())

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from bootflow.models import Boot, Installer
 from devices.models import Device, DeviceState
+from images.models import Image, StorageNode
 from netboot_site.heartbeat import beat
 from netboot_site.pages import seen_of
 from tests.browser.believable import boot_of, fill, mac_of
@@ -139,6 +140,8 @@ def test_it_takes_as_many_queries_for_a_hundred_machines_as_for_one(
 
     boot(0)
     beat("control")
+    node = StorageNode.objects.create(name="local", portal_address="10.0.0.1")
+    Image.objects.create(id="first", name="first", node=node, size_bytes=2**30, device_type="x64")
     first = queries_of(operator_client, path)
     for number in range(1, 30):
         boot(number)
