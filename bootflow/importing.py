@@ -2,63 +2,52 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import transaction
 
-from bootflow.raspberry_pi.serials import parse_serial
-from devices.models import Device, DeviceState, DeviceType, Group
-from images.models import ExportMode, Image
+from bootflow.import_rows import OF_A_DISK, Fate, Row, read_rows
+from bootflow.models import BootPlan, KernelSet
+from bootflow.services import update_profile
+from devices.models import Device, DeviceState, Group
+from devices.services import state_of
+from images.models import Export, ExportMode, Follows, Image
 from images.services import assign_image
+from netboot_site import journal
 from netboot_site.errors import OrchestratorError, ValidationError
-from netboot_site.formats import clean_name, parse_mac
 
-COLUMNS = ("mac", "name", "device_type", "group", "image", "mode", "persistence", "version", "serial")
-NEEDED = COLUMNS[:3]
-OF_A_DISK = COLUMNS[5:8]
 BATCH_ROWS = 5000
 SHOWN_MISTAKES = 50
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the file, checked."""
-
-    line: int
-    mac: str
-    name: str
-    device_type: str
-    group: str
-    image: str
-    mode: str
-    persistence: str
-    version: str
-    serial: str
+_COMPARED = {
+    "name": "name",
+    "device_type": "type",
+    "group": "group",
+    "serial": "serial",
+    "channel": "channel",
+}
 
 
 @transaction.atomic
-def import_devices(*, lines: Iterable[str]) -> int:
-    """Register every device of a CSV file and return their number.
+def import_devices(*, lines: Iterable[str], changes_known: bool = False) -> list[Fate]:
+    """Register every device of a CSV file and return what became of each line.
 
-    Groups that are missing are made. Raises ValidationError with each bad line's number, and changes nothing.
+    Groups that are missing are made. A device that is registered already is a mistake, unless
+    `changes_known`: then it becomes what its line says. Raises ValidationError with each bad line's number,
+    and changes nothing.
     """
-    rows, mistakes = _read(lines)
-    mistakes += _taken(rows)
-    _refuse(mistakes)
-    groups = _groups({row.group for row in rows if row.group})
-    fields = ["name", "device_type", "group", "state", "updated_at"]
-    for has_serial in (False, True):  # what a device told of itself stays, unless the file says otherwise
-        Device.objects.bulk_create(
-            [_device(row, groups) for row in rows if bool(row.serial) is has_serial],
-            batch_size=BATCH_ROWS,
-            update_conflicts=True,  # one that was only discovered becomes known
-            unique_fields=["mac"],
-            update_fields=[*fields, "serial"] if has_serial else fields,
-        )
-    _refuse(_assign([row for row in rows if row.image]))
-    return len(rows)
+    fates = _carry_out(lines, changes_known=changes_known)
+    _refuse([f"line {fate.line}: {fate.why}" for fate in fates if fate.fate == "refused"])
+    return fates
+
+
+def try_import(*, lines: Iterable[str], changes_known: bool = False) -> list[Fate]:
+    """What the import would do to each line: it is carried out and taken back. Raises ValidationError."""
+    with transaction.atomic():
+        fates = _carry_out(lines, changes_known=changes_known)
+        transaction.set_rollback(True)
+    return fates
 
 
 def _refuse(mistakes: list[str]) -> None:
@@ -68,66 +57,76 @@ def _refuse(mistakes: list[str]) -> None:
         raise ValidationError("Nothing was imported. " + "; ".join([*mistakes[:SHOWN_MISTAKES], *rest]))
 
 
-def _read(lines: Iterable[str]) -> tuple[list[Row], list[str]]:
-    reader = csv.DictReader(lines, restkey="", restval="")
-    missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
-    unknown = [name for name in reader.fieldnames or () if name not in COLUMNS]
-    if missing or unknown:
-        raise ValidationError(
-            f"The first line names the columns {', '.join(COLUMNS)}; all but the first three may miss."
-        )
-    rows: dict[str, Row] = {}
-    mistakes: list[str] = []
-    for line, fields in _records(reader):
-        try:
-            row = _row(line, fields)
-            if row.mac in rows:
-                raise ValidationError(f"{row.mac} stands in line {rows[row.mac].line} already.")  # noqa: TRY301
-        except ValidationError as error:
-            mistakes.append(f"line {line}: {error}")
-        else:
-            rows[row.mac] = row
-    return list(rows.values()), mistakes
+@dataclass
+class _Import:
+    """Rows on their way, and what has become of others."""
+
+    rows: list[Row]
+    fates: dict[int, Fate] = field(default_factory=dict)
+
+    def tell(self, row: Row, fate: str, why: str = "") -> None:
+        self.fates[row.line] = Fate(row.line, row.mac, row.name, fate, why)
+
+    def refuse(self, row: Row, why: str) -> None:
+        self.tell(row, "refused", why)
+
+    def left(self) -> list[Row]:
+        """Those that nothing stands against so far."""
+        refused = {line for line, fate in self.fates.items() if fate.fate == "refused"}
+        return [row for row in self.rows if row.line not in refused]
 
 
-def _records(reader: csv.DictReader[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        for fields in reader:
-            yield reader.line_num, fields
-    except csv.Error as error:
-        raise ValidationError(f"Nothing was imported. line {reader.line_num}: {error}") from error
+def _carry_out(lines: Iterable[str], *, changes_known: bool) -> list[Fate]:
+    """Each line's fate, in their order; as long as one is refused, the caller takes all of it back."""
+    rows, refused = read_rows(lines)
+    work = _Import(rows, {fate.line: fate for fate in refused})
+    known = _known(rows)
+    for row in rows:
+        if row.mac in known and not changes_known:
+            work.refuse(row, f"{row.mac} is registered already.")
+    _check_kernel_sets(work)
+    groups = _groups({row.group for row in work.left() if row.group})
+    _register([row for row in work.left() if row.mac not in known], groups, work)
+    _change([row for row in work.left() if row.mac in known], known, groups, work)
+    _choose_kernel_sets(work)
+    _assign(work)
+    return [work.fates[line] for line in sorted(work.fates)]
 
 
-def _row(line: int, fields: dict[str, str]) -> Row:
-    if "" in fields:
-        raise ValidationError("it has more fields than there are columns.")
-    device_type = fields["device_type"].strip()
-    if device_type not in DeviceType.values:
-        raise ValidationError(f"A device type is one of {', '.join(DeviceType.values)}.")
-    group = fields.get("group", "").strip()
-    disk = {name: fields.get(name, "").strip() for name in ("image", *OF_A_DISK)}
-    if not disk["image"] and any(disk.values()):
-        raise ValidationError(f"{', '.join(OF_A_DISK)} belong to a disk; name its image.")
-    mac = parse_mac(fields["mac"])
-    return Row(
-        line=line,
-        mac=mac,
-        name=clean_name(fields["name"]),
-        device_type=device_type,
-        group=clean_name(group) if group else "",
-        serial=parse_serial(fields.get("serial", ""), device_type=device_type, mac=mac),
-        **disk,
-    )
+def _known(rows: list[Row]) -> dict[str, Device]:
+    """Registered devices by MAC address, locked: nobody changes them meanwhile."""
+    found = Device.objects.known().filter(mac__in=[row.mac for row in rows]).select_for_update(of=("self",))
+    return {device.mac: device for device in found.select_related("group", "boot_plan").order_by("mac")}
 
 
-def _taken(rows: list[Row]) -> list[str]:
-    known = set(Device.objects.known().values_list("mac", flat=True))
-    return [f"line {row.line}: {row.mac} is registered already." for row in rows if row.mac in known]
+def _check_kernel_sets(work: _Import) -> None:
+    names = set(KernelSet.objects.values_list("name", flat=True))
+    for row in work.left():
+        if row.kernel_set and row.kernel_set not in names:
+            work.refuse(row, f"There is no kernel set named {row.kernel_set!r}.")
 
 
 def _groups(names: set[str]) -> dict[str, Group]:
-    Group.objects.bulk_create([Group(name=name) for name in sorted(names)], ignore_conflicts=True)
+    there = set(Group.objects.filter(name__in=names).values_list("name", flat=True))
+    made = sorted(names - there)
+    Group.objects.bulk_create([Group(name=name) for name in made], ignore_conflicts=True)
+    journal.record_many("group", [(name, "Created for a list of devices") for name in made])
     return {group.name: group for group in Group.objects.filter(name__in=names)}
+
+
+def _register(rows: list[Row], groups: dict[str, Group], work: _Import) -> None:
+    fields = ["name", "device_type", "group", "state", "channel", "ignored_at", "updated_at"]
+    for has_serial in (False, True):  # what a device told of itself stays, unless the file says otherwise
+        Device.objects.bulk_create(
+            [_device(row, groups) for row in rows if bool(row.serial) is has_serial],
+            batch_size=BATCH_ROWS,
+            update_conflicts=True,  # one that was only discovered becomes known
+            unique_fields=["mac"],
+            update_fields=[*fields, "serial"] if has_serial else fields,
+        )
+    journal.record_many("device", [(row.mac, f"Registered as {row.name}, from a list") for row in rows])
+    for row in rows:
+        work.tell(row, "new")
 
 
 def _device(row: Row, groups: dict[str, Group]) -> Device:
@@ -137,22 +136,135 @@ def _device(row: Row, groups: dict[str, Group]) -> Device:
         device_type=row.device_type,
         group=groups.get(row.group),
         serial=row.serial,
-        state=DeviceState.ENROLLED,
+        state=DeviceState.DISABLED if row.enabled is False else DeviceState.ENROLLED,
+        channel=row.channel,
     )
 
 
-def _assign(rows: list[Row]) -> list[str]:
+def _change(rows: list[Row], known: dict[str, Device], groups: dict[str, Group], work: _Import) -> None:
+    """Registered devices become what their lines say; an empty serial or state says nothing."""
+    changed, notes = [], []
+    for row in rows:
+        device = known[row.mac]
+        words = _differences(row, device)
+        work.tell(row, "changed" if words else "same", "; ".join(words))
+        if not words:
+            continue
+        try:
+            _take_type(row, device)
+        except OrchestratorError as error:
+            work.refuse(row, str(error))
+            continue
+        changed.append(_changed(row, device, groups))
+        notes.append((row.mac, f"Changed from a list: {'; '.join(words)}"))
+    fields = ["name", "group", "serial", "state", "channel", "updated_at"]
+    Device.objects.bulk_create(
+        changed, batch_size=BATCH_ROWS, update_conflicts=True, unique_fields=["mac"], update_fields=fields
+    )
+    journal.record_many("device", notes)
+
+
+def _wanted(row: Row, device: Device) -> dict[str, str]:
+    """What the row says of each field; where it says nothing, what is."""
+    present = _present(device)
+    said = {"name": row.name, "device_type": row.device_type, "serial": row.serial or device.serial}
+    said |= {name: getattr(row, name) for name in ("group", "channel") if name in row.given}
+    return present | said
+
+
+def _present(device: Device) -> dict[str, str]:
+    return {
+        "name": device.name, "device_type": device.device_type, "serial": device.serial,
+        "group": device.group.name if device.group else "", "channel": device.channel,
+    }  # fmt: skip
+
+
+def _differences(row: Row, device: Device) -> list[str]:
+    present, wanted = _present(device), _wanted(row, device)
+    words = [
+        f"{label}: {present[name] or 'none'} → {wanted[name] or 'none'}"
+        for name, label in _COMPARED.items()
+        if present[name] != wanted[name]
+    ]
+    if row.enabled is not None and row.enabled is not device.enabled:
+        words.append("enabled" if row.enabled else "disabled")
+    plan: BootPlan | None = getattr(device, "boot_plan", None)
+    if row.kernel_set and row.kernel_set != (plan.kernel_set_id if plan else None):
+        words.append(f"kernel set: {row.kernel_set}")
+    return words
+
+
+def _take_type(row: Row, device: Device) -> None:
+    """Through the service, which knows what stands against another type."""
+    if row.device_type != device.device_type:
+        with transaction.atomic():
+            update_profile(device=device, device_type=row.device_type)
+
+
+def _changed(row: Row, device: Device, groups: dict[str, Group]) -> Device:
+    wanted = _wanted(row, device)
+    return Device(
+        mac=device.mac,
+        name=wanted["name"],
+        device_type=wanted["device_type"],
+        serial=wanted["serial"],
+        channel=wanted["channel"],
+        group=groups.get(row.group) if "group" in row.given else device.group,
+        state=device.state if row.enabled is None else state_of(enabled=row.enabled),
+    )
+
+
+def _choose_kernel_sets(work: _Import) -> None:
+    rows = [row for row in work.left() if row.kernel_set and work.fates[row.line].fate != "same"]
+    devices = Device.objects.in_bulk([row.mac for row in rows], field_name="mac")
+    BootPlan.objects.bulk_create(
+        [BootPlan(device=devices[row.mac], kernel_set_id=row.kernel_set) for row in rows],
+        batch_size=BATCH_ROWS, update_conflicts=True, unique_fields=["device"],
+        update_fields=["kernel_set", "updated_at"],
+    )  # fmt: skip
+
+
+def _assign(work: _Import) -> None:
+    rows = [row for row in work.left() if row.image]
     images = Image.objects.in_bulk([row.image for row in rows if "\0" not in row.image])
     devices = Device.objects.in_bulk([row.mac for row in rows], field_name="mac")
-    mistakes = []
+    exports = Export.objects.filter(device__mac__in=devices).select_related("device", "version")
+    present = {export.device.mac: export for export in exports}
     for row in rows:
+        export = present.get(row.mac)
+        if export is not None and _has_it(row, export):
+            continue
         try:
-            if row.image not in images:
-                raise ValidationError(f"There is no image {row.image!r}.")
-            assign_image(
-                image=images[row.image], device=devices[row.mac], mode=row.mode or ExportMode.EXCLUSIVE,
-                persistence=row.persistence or None, version=row.version or None,
-            )  # fmt: skip
+            _give(row, images, devices[row.mac])
         except OrchestratorError as error:
-            mistakes.append(f"line {row.line}: {error}")
-    return mistakes
+            work.refuse(row, str(error))
+        else:
+            _tell_disk(row, work)
+
+
+def _has_it(row: Row, export: Export) -> bool:
+    """Whether the device has just that disk; cells that are empty ask for nothing."""
+    pinned = export.follows == Follows.PINNED and export.version is not None
+    version = str(export.version.number) if pinned and export.version else export.follows
+    present = {"mode": export.mode, "persistence": export.persistence, "version": version}
+    asked = {name: getattr(row, name) for name in OF_A_DISK}
+    return export.image_id == row.image and all(
+        not cell or cell == present[name] for name, cell in asked.items()
+    )
+
+
+def _give(row: Row, images: dict[Any, Image], device: Device) -> None:
+    if row.image not in images:
+        raise ValidationError(f"There is no image {row.image!r}.")
+    with transaction.atomic():
+        assign_image(
+            image=images[row.image], device=device, mode=row.mode or ExportMode.EXCLUSIVE,
+            persistence=row.persistence or None, version=row.version or None,
+        )  # fmt: skip
+
+
+def _tell_disk(row: Row, work: _Import) -> None:
+    before = work.fates[row.line]
+    if before.fate != "new":
+        why = "; ".join(part for part in (before.why, f"disk: {row.image}") if part)
+        work.tell(row, "changed", why)

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django.conf import settings
-from django.db.models import CharField, Count, Exists, F, Min, OuterRef, Q, QuerySet, Subquery, Value
+from django.db.models import (
+    Case,
+    CharField,
+    Count,
+    Exists,
+    F,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.fields.json import KeyTextTransform
-from django.db.models.functions import Concat, Replace
+from django.db.models.functions import Concat, NullIf, Replace
 
 from bootflow.models import Boot, BootEvent, Outcome
 from bootflow.timeline import Mark, marks_of
@@ -120,32 +133,42 @@ def last_boot(field: str) -> Subquery:
     return Subquery(Boot.objects.filter(mac=OuterRef("mac")).order_by("-started_at", "-id").values(field)[:1])
 
 
-SORTS: dict[str, Any] = {
-    **{name: F(name) for name in ("name", "mac", "state", "device_type", "serial", "firmware", "created_at")},
-    "group": F("group__name"),
-    "image": F("export__image__name"),
-    "boot_once": F("boot_plan__boot_once"),
-    "model": KeyTextTransform("model", "facts"),
-    "last_seen_at": F("last_seen_at"),
-    "last_boot_at": last_boot("started_at"),
-}
-
-
-def _booting(rows: QuerySet[Device]) -> QuerySet[Device]:
-    return rows.filter(Exists(Boot.objects.filter(mac=OuterRef("mac"), finished_at=None)))
-
-
-def _in_use(rows: QuerySet[Device]) -> QuerySet[Device]:
+def _in_use_now() -> Exists:
     digits = Replace(OuterRef("mac"), Value(":"), Value(""))
     name = Concat(Value(f"{settings.IQN_PREFIX}:device."), digits, output_field=CharField())
-    return rows.filter(Exists(Session.objects.filter(initiator_name=name, ended_at=None)))
+    return Exists(Session.objects.filter(initiator_name=name, ended_at=None))
+
+
+def _boots_now() -> Exists:
+    return Exists(Boot.objects.filter(mac=OuterRef("mac"), finished_at=None))
 
 
 def _failed(rows: QuerySet[Device]) -> QuerySet[Device]:
     return rows.alias(last_outcome=last_boot("outcome")).filter(last_outcome=Outcome.FAILED)
 
 
-DOING = {"booting": _booting, "in-use": _in_use, "failed": _failed}
+DOING: dict[str, Callable[[QuerySet[Device]], QuerySet[Device]]] = {
+    "booting": lambda rows: rows.filter(_boots_now()),
+    "in-use": lambda rows: rows.filter(_in_use_now()),
+    "failed": _failed,
+}
+
+
+def _or_nothing(field: str) -> NullIf:
+    return NullIf(F(field), Value(""))
+
+
+SORTS: dict[str, Any] = {
+    **{name: F(name) for name in ("name", "mac", "state", "device_type", "created_at", "last_seen_at")},
+    **{name: _or_nothing(name) for name in ("serial", "firmware", "channel")},
+    "group": F("group__name"),
+    "image": F("export__image__name"),
+    "boot_once": _or_nothing("boot_plan__boot_once"),
+    "kernel_set": F("boot_plan__kernel_set"),
+    "model": KeyTextTransform("model", "facts"),
+    "last_boot_at": last_boot("started_at"),
+    "doing": Case(When(_boots_now(), then=Value(0)), When(_in_use_now(), then=Value(1))),
+}
 
 
 def _in_order(rows: QuerySet[Device], sort: str) -> QuerySet[Device]:

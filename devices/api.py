@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from django.db.models import Count
 from django.http import HttpRequest
 from ninja import Router, Status
 
 from devices.models import Group
 from devices.schemas import GroupIn, GroupOut, GroupPatch
-from devices.services import create_group, delete_group, follow_channel, get_group
+from devices.services import create_group, delete_group, follow_channel, get_group, rename_group
 
 router = Router(tags=["devices"])
 
@@ -34,9 +35,13 @@ def show_group(request: HttpRequest, group: str) -> GroupOut:
 
 @router.patch("/groups/{group}", response=GroupOut)
 def change_group(request: HttpRequest, group: str, body: GroupPatch) -> GroupOut:
-    """Let a group follow a channel; its devices take that channel's version at their next boot."""
+    """Rename a group, or let it follow a channel: its devices take that one's version at their next boot."""
     found = get_group(key=group)
-    follow_channel(follower=found, channel=body.channel)
+    with transaction.atomic():
+        if body.name is not None:
+            rename_group(group=found, name=body.name)
+        if body.channel is not None:
+            follow_channel(follower=found, channel=body.channel)
     return _group_out(found)
 
 

@@ -35,9 +35,10 @@ class GroupIn(Schema):
 
 
 class GroupPatch(Schema):
-    """What may change of a group."""
+    """What may change of a group; what is left out stays."""
 
-    channel: ChannelOf
+    name: Text | None = None
+    channel: ChannelOf | None = None
 
 
 class GroupOut(Schema):

@@ -92,24 +92,37 @@ def get_group(*, key: str) -> Group:
 @transaction.atomic
 def delete_group(*, group: Group) -> None:
     """Delete a group; its devices stay, in none."""
-    macs = list(group.devices.values_list("mac", flat=True))
-    journal.record_many(
-        "device", [(mac, f"Group: {group.name} → none, since it was deleted") for mac in macs]
-    )
-    journal.record("group", group.name, "Deleted")
+    macs = list(group.devices.order_by("mac").values_list("mac", flat=True))
+    journal.record("group", group.name, f"Deleted, with {len(macs)} devices in it")
+    journal.record_many("device", [(mac, f"In no group: {group.name} was deleted") for mac in macs])
     group.delete()
 
 
+@transaction.atomic
 def create_group(*, name: str, channel: str = UpdateChannel.NONE) -> Group:
     """Create a group. Raises ConflictError if the name is taken."""
-    name = clean_name(name)
+    group = Group(name=clean_name(name), channel=channel)
+    _save_named(group)
+    journal.record("group", group.name, "Created")
+    return group
+
+
+@transaction.atomic
+def rename_group(*, group: Group, name: str) -> Group:
+    """Give a group another name. Raises ConflictError if that is taken."""
+    before, group.name = group.name, clean_name(name)
+    if group.name != before:
+        _save_named(group)
+        journal.record("group", group.name, f"Renamed from {before}")
+    return group
+
+
+def _save_named(group: Group) -> None:
     try:
         with transaction.atomic():
-            group = Group.objects.create(name=name, channel=channel)
-            journal.record("group", name, "Created")
+            group.save()
     except IntegrityError as error:
-        raise ConflictError(f"A group named {name!r} exists already.") from error
-    return group
+        raise ConflictError(f"A group named {group.name!r} exists already.") from error
 
 
 def state_of(*, enabled: bool) -> DeviceState:

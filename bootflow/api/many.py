@@ -20,7 +20,7 @@ from netboot_site.errors import ValidationError
 from netboot_site.formats import parse_mac
 
 router = Router()
-WAIT_SECONDS = 25.0  # for the end; what takes longer is followed by its number
+WAIT_SECONDS = 45.0  # for the end; what takes longer is followed by its number
 
 
 class WantedDevices(DeviceQuery):

@@ -12,17 +12,16 @@ from django.utils.safestring import SafeString
 from bootflow.forms import AdditionForm, AssignForm, BootOnceForm, EditForm
 from bootflow.models import Boot
 from bootflow.outlook import outlook_of
-from bootflow.overview import DeviceFilter, named, search_devices, tracked
+from bootflow.overview import named, tracked
 from bootflow.pi_overview import pi_of, with_notes
 from bootflow.raspberry_pi.advice import advice_of
 from devices.models import Device, DeviceState
 from images.overview import disk_of, open_sessions_of_disk
 from netboot_site.errors import ValidationError
 from netboot_site.formats import parse_mac
-from netboot_site.pages import asked, live_answer, live_fragment, page_of
+from netboot_site.pages import live_answer, live_fragment
 from netboot_site.roles import may_write
 
-STATES = [("", "Enrolled and disabled"), *DeviceState.choices]
 BOOTS_SHOWN = 8
 FACTS_SHOWN = {
     "model": "Model", "board_revision": "Board revision", "memory_mib": "Memory (MiB)",
@@ -30,14 +29,6 @@ FACTS_SHOWN = {
     "manufacturer": "Manufacturer", "product": "Product", "asset": "Asset tag", "uuid": "UUID",
     "bootloader": "Bootloader", "platform": "Firmware interface", "version": "Loader",
 }  # fmt: skip
-
-
-def device_list(request: HttpRequest) -> HttpResponse:
-    """Registered devices; `?state=discovered` shows those that wait for approval."""
-    text, state = asked(request, "q"), asked(request, "state")
-    found = search_devices(DeviceFilter(text=text, state=state))
-    page = page_of(request, found.select_related("group", "export__image", "boot_plan"))
-    return render(request, "devices/list.html", {"page": page, "q": text, "state": state, "states": STATES})
 
 
 def device_detail(request: HttpRequest, mac: str) -> HttpResponse:

@@ -28,6 +28,7 @@ COLOURS = {
     "enrolled": "green", "disabled": "secondary", "discovered": "yellow",
     "ready": "green", "creating": "azure", "importing": "azure", "deleting": "orange", "failed": "red",
     "pending": "azure", "waiting": "orange", "paused": "red", "incomplete": "red", "conflict": "orange",
+    "new": "green", "changed": "azure", "same": "secondary", "refused": "red",
     "running": "azure", "done": "green", "cancelled": "secondary",
     "": "blue", "ok": "green", "local": "cyan", "menu": "purple",
     "active": "blue", "up": "green", "troubled": "orange", "down": "red", "unknown": "secondary",

@@ -19,7 +19,7 @@ SPELLINGS = ["52:54:00:ab:cd:01", "52-54-00-AB-CD-01", "5254.00ab.cd01", "525400
 
 
 def run(text: str) -> int:
-    return import_devices(lines=text.splitlines(keepends=True))
+    return len(import_devices(lines=text.splitlines(keepends=True)))
 
 
 def refused(text: str) -> str:

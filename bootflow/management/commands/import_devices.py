@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from bootflow.export_list import COLUMNS
 from bootflow.importing import import_devices
 from netboot_site.errors import OrchestratorError
 
@@ -16,7 +17,7 @@ class Command(BaseCommand):
 
     help = (
         "Register devices from a CSV file with the columns mac,name,device_type and, where they are wanted, "
-        "group,image,mode,persistence,version,serial."
+        f"{','.join(COLUMNS[3:])}."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         """Import it, and say how many devices it had."""
         try:
             with options["file"].open(encoding="utf-8-sig", newline="") as lines:
-                count = import_devices(lines=lines)
+                fates = import_devices(lines=lines)
         except (OrchestratorError, OSError, UnicodeDecodeError) as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{count} devices imported.")
+        self.stdout.write(f"{len(fates)} devices imported.")
