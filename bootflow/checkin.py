@@ -25,7 +25,10 @@ from bootflow.statements import (
     DISCOVER,
     FIRST_OF_PI,
     FIRST_SCRIPT,
+    FORESEE_REFRESH,
     HAND_OUT,
+    LOOK,
+    LOOK_AT_PI,
     NEXT_OF_PI,
     NEXT_SCRIPT,
     NOTE,
@@ -65,6 +68,11 @@ class Secret:
     password: str
 
 
+def boot_base() -> str:
+    """Where machines reach us: never localhost, never a name that the request brought along."""
+    return f"http://{settings.BOOT_ADDRESS}:{settings.BOOT_HTTP_PORT}/boot/"
+
+
 def check_in(asking: Asking) -> tuple[Situation, Secret | None]:
     """Read what decides, record the question, and return both what was read and the disk's CHAP account."""
     parameters = _parameters(asking)
@@ -72,6 +80,13 @@ def check_in(asking: Asking) -> tuple[Situation, Secret | None]:
     plan, secret = _read(execute(statement, parameters), asking)
     if "state" not in plan and execute(DISCOVER, parameters):
         plan, secret = _read(execute(statement, parameters), asking)  # once in a machine's life
+    return Situation.from_facts(asking.mac, plan), secret
+
+
+def look(asking: Asking) -> tuple[Situation, Secret | None]:
+    """What `check_in` would read and return if this were asked now. Nothing is recorded."""
+    statement = LOOK_AT_PI if asking.system else LOOK
+    plan, secret = _read(execute(statement, _parameters(asking)), asking)
     return Situation.from_facts(asking.mac, plan), secret
 
 
@@ -110,13 +125,21 @@ def carry_out(situation: Situation, decision: BootDecision) -> BootDecision:
         case BootImage():
             execute(HAND_OUT, {"mac": situation.mac})
         case Wait(refresh=True):
-            return _refreshing(situation.mac, decision)
+            return _refreshing(situation.mac, decision, REFRESH)
     return decision
 
 
-def _refreshing(mac: str, decision: Wait) -> Wait:
+def foresee(situation: Situation, decision: BootDecision) -> BootDecision:
+    """What `carry_out` would return now. Nothing is begun."""
+    match decision:
+        case Wait(refresh=True):
+            return _refreshing(situation.mac, decision, FORESEE_REFRESH)
+    return decision
+
+
+def _refreshing(mac: str, decision: Wait, statement: str) -> Wait:
     disk = decision.disk
-    row: tuple[bool, int | None, bool] | None = execute(REFRESH, {"mac": mac, "iqn": disk.iqn})
+    row: tuple[bool, int | None, bool] | None = execute(statement, {"mac": mac, "iqn": disk.iqn})
     busy, number, keeps = row or (False, None, False)
     if busy:
         return replace(decision, why=BUSY, seconds=ASK_AGAIN_SECONDS)

@@ -5,7 +5,7 @@ The flight recorder keeps the `Situation` of each check-in, so a decision can al
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,25 +186,63 @@ BootDecision = (
 )
 
 
+Decider = Callable[[Situation], BootDecision | None]
+OfDisk = Callable[[Disk, Situation], BootDecision | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One question that is asked of a situation: the first rule with a decision decides."""
+
+    question: str
+    decide: Decider
+    applies: str  # the answer in words where it decides
+    passes: str  # and where the next rule is asked
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A rule that was asked, and what came of it."""
+
+    question: str
+    answer: str
+    decides: bool
+
+
 def decide(now: Situation) -> BootDecision:
     """What this machine is told to boot. Total: every situation has an answer."""
-    if now.state == DeviceState.DISABLED:
-        return Disabled()
-    if now.state == IGNORED:
-        return Ignored()
-    if now.state != DeviceState.ENROLLED:
-        return _decide_unknown(now)
-    return _decide_once(now) or _decide_plan(now)
+    return next(decision for rule in RULES if (decision := rule.decide(now)) is not None)
 
 
-def _decide_unknown(now: Situation) -> BootDecision:
+def steps_to_decision(now: Situation) -> list[Step]:
+    """The rules that were asked on the way, the one that decided last."""
+    steps: list[Step] = []
+    for rule in RULES:
+        decides = rule.decide(now) is not None
+        steps.append(Step(rule.question, rule.applies if decides else rule.passes, decides))
+        if decides:
+            break
+    return steps
+
+
+def _if_disabled(now: Situation) -> BootDecision | None:
+    return Disabled() if now.state == DeviceState.DISABLED else None
+
+
+def _if_ignored(now: Situation) -> BootDecision | None:
+    return Ignored() if now.state == IGNORED else None
+
+
+def _if_unknown(now: Situation) -> BootDecision | None:
+    if now.state == DeviceState.ENROLLED:
+        return None
     if now.gave_up:
         minutes = APPROVAL_WAIT_SECONDS // 60
         return BootLocal(f"Nobody approved this device within {minutes} minutes.", now.kernel_set)
     return AwaitApproval(now.name, device_code(now.mac), now.device_type, now.installers)
 
 
-def _decide_once(now: Situation) -> BootDecision | None:
+def _if_once(now: Situation) -> BootDecision | None:
     match now.boot_once:
         case "local":
             return BootLocal("This boot was set to the local disk.", now.kernel_set)
@@ -215,25 +253,70 @@ def _decide_once(now: Situation) -> BootDecision | None:
     return None  # as planned; an installer that has been deleted since counts as none
 
 
-def _decide_plan(now: Situation) -> BootDecision:
-    disk = now.disk
-    if disk is None:
-        return BootMenu("No disk is assigned to this device.", False, now.kernel_set, now.installers)
-    if not disk.address:
-        return Wait(disk, now.kernel_set, "The storage node has told no address yet.")
-    if disk.paused:
-        return Wait(disk, now.kernel_set, disk.trouble or PAUSED)
-    if disk.due and now.identity:
-        return _refresh(disk, now.kernel_set)
-    if not disk.ready:
-        return Wait(disk, now.kernel_set, disk.trouble or "Its disk is being made ready.")
-    if now.identity is False:
-        return ProveIdentity(disk, now.kernel_set)
+def _if_no_disk(now: Situation) -> BootDecision | None:
+    if now.disk is not None:
+        return None
+    return BootMenu("No disk is assigned to this device.", False, now.kernel_set, now.installers)
+
+
+def _of_disk(
+    rule: Callable[[Disk, Situation], BootDecision | None],
+) -> Callable[[Situation], BootDecision | None]:
+    """A rule that is asked only of a machine with a disk."""
+    return lambda now: rule(now.disk, now) if now.disk is not None else None
+
+
+def _if_no_address(disk: Disk, now: Situation) -> BootDecision | None:
+    return None if disk.address else Wait(disk, now.kernel_set, "The storage node has told no address yet.")
+
+
+def _if_paused(disk: Disk, now: Situation) -> BootDecision | None:
+    return Wait(disk, now.kernel_set, disk.trouble or PAUSED) if disk.paused else None
+
+
+def _if_due(disk: Disk, now: Situation) -> BootDecision | None:
+    """A trouble that is known stands in the way of the fresh overlay, too."""
+    if not disk.due or not now.identity:
+        return None
+    doing = "Its disk is being reset." if disk.due == "reset" else "Its disk is moving to another version."
+    why = doing if disk.ready else disk.trouble or doing
+    return Wait(disk, now.kernel_set, why, refresh=True, seconds=REFRESH_SECONDS)
+
+
+def _if_not_ready(disk: Disk, now: Situation) -> BootDecision | None:
+    return None if disk.ready else Wait(disk, now.kernel_set, disk.trouble or "Its disk is being made ready.")
+
+
+def _if_stranger(disk: Disk, now: Situation) -> BootDecision | None:
+    return ProveIdentity(disk, now.kernel_set) if now.identity is False else None
+
+
+def _else_boots(disk: Disk, now: Situation) -> BootDecision | None:
     return BootImage(disk, now.kernel_set)
 
 
-def _refresh(disk: Disk, kernel_set: str) -> Wait:
-    """A trouble that is known stands in the way of the fresh overlay, too."""
-    doing = "Its disk is being reset." if disk.due == "reset" else "Its disk is moving to another version."
-    why = doing if disk.ready else disk.trouble or doing
-    return Wait(disk, kernel_set, why, refresh=True, seconds=REFRESH_SECONDS)
+RULES = (
+    Rule("Is it disabled?", _if_disabled, "Yes: it goes to its local disk.", "No."),
+    Rule("Is it ignored for good?", _if_ignored, "Yes: it goes to its local disk at once.", "No."),
+    Rule("Has somebody approved it?", _if_unknown, "No: nobody has approved it.", "Yes, it is enrolled."),
+    Rule(
+        "Is this boot set to something else than the plan?", _if_once,
+        "Yes, for this one boot.", "No, it goes as planned.",
+    ),
+    Rule("Is a disk assigned?", _if_no_disk, "No.", "Yes."),
+    Rule(
+        "Is the address of the disk's storage node known?", _of_disk(_if_no_address),
+        "No: the machine waits.", "Yes.",
+    ),
+    Rule("Is its disk paused for want of room?", _of_disk(_if_paused), "Yes: the machine waits.", "No."),
+    Rule(
+        "Does its overlay begin anew at this boot?", _of_disk(_if_due),
+        "Yes: the machine waits a moment until that is done, and then boots.", "No.",
+    ),
+    Rule("Is its disk ready?", _of_disk(_if_not_ready), "No: the machine waits.", "Yes."),
+    Rule(
+        "Does it ask from an address that is known to be its own?", _of_disk(_if_stranger),
+        "No: it is not told the disk's password.", "Yes: it is told the disk's password.",
+    ),
+    Rule("Nothing stands in the way?", _of_disk(_else_boots), "Nothing: it boots from its disk.", ""),
+)  # fmt: skip

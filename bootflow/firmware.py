@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, TypeVar
 
-from django.conf import settings
 from django.db import Error as DjangoDatabaseError
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
@@ -21,7 +20,7 @@ from psycopg import Error as DatabaseError
 
 from bootflow import ipxe
 from bootflow.answers import answer_for
-from bootflow.checkin import Asking, Secret, carry_out, check_in, note
+from bootflow.checkin import Asking, Secret, boot_base, carry_out, check_in, note
 from bootflow.decision import BootDecision, Situation, decide
 from bootflow.facts import device_type_of, facts_of, firmware_of, parse_query, retry_of
 from bootflow.identity import owns_address
@@ -46,11 +45,6 @@ class Answer:
     body: str
     content_type: str = ipxe.CONTENT_TYPE
     status: int = 200
-
-
-def boot_base() -> str:
-    """Where machines reach us: never localhost, never a name that the request brought along."""
-    return f"http://{settings.BOOT_ADDRESS}:{settings.BOOT_HTTP_PORT}/boot/"
 
 
 def answer_first_script(query: str, address: str) -> Answer:

@@ -30,6 +30,14 @@ def _neighbour(address: str) -> str:
     return ""
 
 
+def leased_address(mac: str) -> str:
+    """The address that our dnsmasq has leased to a machine, or keeps for it; empty: none."""
+    leases = (line.split() for line in _lines(settings.DNSMASQ_PATH / "leases"))
+    found = next((words[2] for words in leases if words[1:2] == [mac] and len(words) > 2), "")
+    kept = _lines(settings.DNSMASQ_PATH / "hosts" / mac.replace(":", ""))
+    return kept[0].partition(",")[2].strip() if kept else found
+
+
 def _leased(mac: str, address: str) -> bool:
     wanted = [mac, address]  # dnsmasq's lease file: expiry, MAC, address, host name, client id
     return any(line.split()[1:3] == wanted for line in _lines(settings.DNSMASQ_PATH / "leases"))

@@ -237,15 +237,24 @@ def _installer_labels(server: Server, installers: Sequence[Files]) -> list[str]:
     return [*lines, *_failed(server, "installer-failed")] if lines else []
 
 
-def _installer(server: Server, files: Files) -> list[str]:
-    """A kernel and its initrd. `initrd=` names the initrd for a kernel that UEFI starts as a program."""
-    folder = f"{server.base}files/{quote(files.path.strip('/'))}/"
+def kernel_line(server: Server, files: Files) -> str:
+    """An installer's kernel and its arguments. `initrd=` names the initrd for one that UEFI starts itself."""
     arguments = f"initrd=initrd {files.cmdline}" if files.initrd else files.cmdline
-    command = f"kernel {folder}{quote(files.kernel)}"
+    kernel = f"{_folder(server, files)}{quote(files.kernel)}"
+    return f"{kernel} {escape(arguments, 2100)}" if arguments else kernel
+
+
+def _folder(server: Server, files: Files) -> str:
+    return f"{server.base}files/{quote(files.path.strip('/'))}/"
+
+
+def _installer(server: Server, files: Files) -> list[str]:
+    """A kernel and its initrd."""
+    folder = _folder(server, files)
     lines = [
         f"echo Starting the installer {escape(files.name, 50)}",
         "imgfree ||",
-        f"{command} {escape(arguments, 2100)} || goto failed" if arguments else f"{command} || goto failed",
+        f"kernel {kernel_line(server, files)} || goto failed",
     ]
     if files.initrd:
         lines.append(f"initrd --name initrd {folder}{quote(files.initrd)} || goto failed")

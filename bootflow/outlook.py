@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import assert_never
 
+from bootflow.checkin import Asking, look
 from bootflow.decision import (
-    IGNORED,
     AwaitApproval,
     BootDecision,
     BootImage,
@@ -15,17 +15,15 @@ from bootflow.decision import (
     BootMenu,
     Disabled,
     Disk,
-    Files,
     Ignored,
     ProveIdentity,
     Situation,
     Wait,
     decide,
 )
-from bootflow.models import BootPlan, Installer, PiTree, PiTreeState
-from devices.models import Device, DeviceType
-from images import lineage
-from images.models import Export, ExportState, Persistence
+from bootflow.models import PiTree, PiTreeState
+from bootflow.raspberry_pi.asking import System
+from devices.models import Device, DeviceState, DeviceType
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,12 @@ class Outlook:
 
 def outlook_of(device: Device) -> Outlook:
     """What `decide()` says to a device as its rows stand now; a Pi gets its files before it can ask."""
-    decision = decide(situation_of(device))
+    return outlook_for(device, situation_of(device))
+
+
+def outlook_for(device: Device, situation: Situation) -> Outlook:
+    """The same of a situation that has been read already."""
+    decision = decide(situation)
     if device.device_type != DeviceType.RASPI:
         return _words(decision)
     tree: PiTree | None = getattr(device, "pi_tree", None)
@@ -47,55 +50,18 @@ def outlook_of(device: Device) -> Outlook:
 
 
 def situation_of(device: Device) -> Situation:
-    """What decides, read from rows; the device comes with its export, image, node and plan."""
-    plan: BootPlan | None = getattr(device, "boot_plan", None)
-    export: Export | None = getattr(device, "export", None)
-    installer = plan.boot_once_installer if plan else None
-    return Situation(
-        mac=device.mac,
-        state=IGNORED if device.ignored_at else device.state,
-        name=device.name,
-        device_type=device.device_type,
-        kernel_set=(plan.kernel_set_id if plan else None) or "default",
-        boot_once=plan.boot_once if plan else "",
-        disk=_disk(export) if export else None,
-        installer=_files(installer) if installer else None,
-    )
+    """What decides, by the statement that a check-in reads it with. One query."""
+    return look(asking_of(device))[0]
 
 
-def _disk(export: Export) -> Disk:
-    node = export.image.node
-    return Disk(
-        image_id=export.image_id,
-        iqn=export.iqn,
-        initiator_name=export.initiator_name,
-        address=node.portal_address or "",
-        port=node.portal_port,
-        ready=export.state == ExportState.READY,
-        trouble=export.last_error,
-        mode=export.mode,
-        persistence=export.persistence,
-        version=_version_under(export),
-        paused=export.state == ExportState.PAUSED,
-        due=_due(export),
-    )
-
-
-def _version_under(export: Export) -> int | None:
-    base = export.layer.base_version if export.layer else None
-    return base.number if base else None
-
-
-def _due(export: Export) -> str:
-    """What its overlay begins the next boot with; the same rule as in statements.py."""
-    if export.observed_stale:
-        return "move"
-    used = export.layer is not None and lineage.is_touched(export.layer, export)
-    return "reset" if used and export.persistence == Persistence.RESET else ""
-
-
-def _files(installer: Installer) -> Files:
-    return Files(installer.name, installer.path, installer.kernel, installer.initrd, installer.kernel_cmdline)
+def asking_of(device: Device, identity: bool | None = None) -> Asking:
+    """The question that this machine's firmware asks."""
+    is_pi = device.device_type == DeviceType.RASPI
+    system = System.INITRAMFS if is_pi and device.state != DeviceState.DISCOVERED else System.WAITING
+    return Asking(
+        mac=device.mac, kind="script", device_type=device.device_type, identity=identity,
+        system=system if is_pi else "",
+    )  # fmt: skip
 
 
 def _words(decision: BootDecision) -> Outlook:

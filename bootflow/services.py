@@ -195,16 +195,16 @@ def set_boot_once(*, device: Device, boot_once: str, installer: str | None = Non
     if boot_once not in BootOnce.values:
         raise ValidationError("The next boot is one of local, menu, installer, or as planned.")
     chosen = _installer_for(device, installer) if boot_once == BootOnce.INSTALLER else None
-    before = once_words(BootPlan.objects.filter(device=device).first())
+    before = _once_words(BootPlan.objects.filter(device=device).first())
     plan, _ = BootPlan.objects.update_or_create(
         device=device, defaults={"boot_once": boot_once, "boot_once_installer": chosen}
     )
-    if (now := once_words(plan)) != before:
+    if (now := _once_words(plan)) != before:
         _note(device, f"Next boot: {before} → {now}")
     return plan
 
 
-def once_words(plan: BootPlan | None) -> str:
+def _once_words(plan: BootPlan | None) -> str:
     """What the next boot does: `as planned`, `boot menu`, `installer debian-12`."""
     if plan is None:
         return "as planned"

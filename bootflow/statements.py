@@ -188,6 +188,8 @@ CHECK_IN = _one_line(_FOUND, _SEEN, _PLAN, _OPEN_BOOT, _EVENT)
 FIRST_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN_OF_BOOT, _CLOSED, _OPEN_BOOT_AFTER_CLOSING, _EVENT)
 NEXT_SCRIPT = _one_line(_FOUND, _DESCRIBED, _PLAN_OF_BOOT, _OPEN_BOOT, _EVENT_IF_NEW)
 FIRST_OF_PI = _one_line(_FOUND, _DESCRIBED_PI, _PLAN_OF_PI, _CLOSED, _OPEN_BOOT_AFTER_CLOSING, _EVENT)
+LOOK = _one_line(_FOUND, _PLAN_OF_BOOT)  # without a trace: a person asks what the machine will be told
+LOOK_AT_PI = _one_line(_FOUND, _PLAN_OF_PI)
 NEXT_OF_PI = _one_line(_FOUND, _DESCRIBED_PI, _PLAN_OF_PI, _OPEN_BOOT, _EVENT_IF_NEW)
 
 # A machine that nobody has heard of; those that people ignore take no stranger's place. Two first questions
@@ -237,7 +239,7 @@ RETURNING id
 
 # An overlay is to begin anew: the converger makes it, unless an earlier session still lives on it. Answers
 # whether one does, which version the overlay will stand on, and whether changes will be kept aside.
-REFRESH = """
+_OVERLAY = """
 WITH overlay AS (
     SELECT export.id, export.image_id, export.version_id, export.refresh_requested_at,
         coalesce(
@@ -250,11 +252,14 @@ WITH overlay AS (
     JOIN images_layer AS layer ON layer.id = export.layer_id
     LEFT JOIN devices_group AS room ON room.id = device.group_id
     WHERE device.mac = %(mac)s::text
-), asked AS (
+)"""
+_ASKED = """,
+asked AS (
     UPDATE images_export SET refresh_requested_at = statement_timestamp()
     WHERE id = (SELECT id FROM overlay WHERE NOT busy AND (refresh_requested_at IS NULL
         OR refresh_requested_at < statement_timestamp() - interval '30 seconds'))
-)
+)"""
+_REFRESHED = """
 SELECT overlay.busy, CASE overlay.follows
     WHEN 'pinned' THEN (SELECT number FROM images_version WHERE id = overlay.version_id)
     WHEN 'latest' THEN (
@@ -268,6 +273,8 @@ SELECT overlay.busy, CASE overlay.follows
     END, overlay.keeps
 FROM overlay
 """
+REFRESH = _OVERLAY + _ASKED + _REFRESHED
+FORESEE_REFRESH = _OVERLAY + _REFRESHED  # the same answer, and nothing is begun
 
 # A machine is told to boot from its disk: from now on it may have written to it.
 HAND_OUT = """

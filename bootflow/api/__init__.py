@@ -10,6 +10,7 @@ from bootflow.api.many import router as many_router
 from bootflow.api.network import router as network_router
 from bootflow.api.pi_prefixes import router as pi_prefixes_router
 from bootflow.api.power import router as power_router
+from bootflow.api.preview import router as preview_router
 from bootflow.api.unknown import router as unknown_router
 
 router = Router()
@@ -18,6 +19,7 @@ router.add_router("", many_router, tags=["devices"])
 router.add_router("", lists_router, tags=["devices"])
 router.add_router("", devices_router, tags=["devices"])
 router.add_router("", power_router, tags=["devices"])
+router.add_router("", preview_router, tags=["devices"])
 router.add_router("", unknown_router, tags=["unknown devices"])
 router.add_router("", catalogue_router, tags=["kernel sets and installers"])
 router.add_router("", pi_prefixes_router, tags=["Raspberry Pis"])

@@ -332,7 +332,7 @@ def test_an_event_of_an_older_release_is_still_told() -> None:
 def test_the_statements_stay_short_enough_to_be_remembered() -> None:
     lengths = {"first": len(FIRST_SCRIPT), "next": len(NEXT_SCRIPT), "refresh": len(REFRESH)}
     assert {name: size for name, size in lengths.items() if size > 4096} == {}
-    assert "base.number" in FIRST_SCRIPT
+    assert "v.number" in FIRST_SCRIPT
     assert "base.number" in NEXT_SCRIPT
 
 
