@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
 
 from bootflow.catalogue import (
     InstallerFiles,
@@ -35,7 +34,7 @@ from bootflow.models import (
     WireLook,
 )
 from bootflow.raspberry_pi.prefixes import add_prefix, remove_prefix
-from netboot_site.guarded import ReadOnlyAdmin, ServiceAdmin, page_link
+from netboot_site.guarded import ReadOnlyAdmin, ServiceAdmin, ShownInline
 
 
 class KernelSetForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -49,8 +48,10 @@ class KernelSetForm(forms.ModelForm):  # type: ignore[type-arg]
 class KernelSetAdmin(ServiceAdmin):
     """Kernel sets; one is always the default."""
 
+    page_path = "/kernel-sets/{0.pk}/"
     form = KernelSetForm
-    list_display = ["name", "kernel_url", "is_default"]
+    list_display = ["name", "kernel_url", "is_default", "is_of_image"]
+    list_filter = ["is_default", "is_of_image"]
     search_fields = ["name", "kernel_url", "cmdline"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -75,6 +76,7 @@ class KernelSetAdmin(ServiceAdmin):
 class KernelSetFileAdmin(ReadOnlyAdmin):
     """Files that people put into kernel sets, over the API or on the set's page."""
 
+    page_path = "/kernel-sets/{0.kernel_set_id}/"
     list_display = ["path", "kernel_set", "blob", "updated_at"]
     list_filter = ["kernel_set"]
     list_select_related = ["kernel_set", "blob"]
@@ -85,6 +87,7 @@ class KernelSetFileAdmin(ReadOnlyAdmin):
 class PiTreeAdmin(ReadOnlyAdmin):
     """What Raspberry Pis fetch, as convergence made it."""
 
+    page_path = "/devices/{0.device.mac}/"
     list_display = ["device", "state", "boots", "names", "last_error", "observed_at"]
     list_filter = ["state"]
     list_select_related = ["device"]
@@ -95,6 +98,7 @@ class PiTreeAdmin(ReadOnlyAdmin):
 class InstallerAdmin(ServiceAdmin):
     """Installers in the boot menu."""
 
+    page_path = "/installers/"
     list_display = ["name", "device_type", "path", "kernel"]
     list_filter = ["device_type"]
     search_fields = ["name", "path"]
@@ -120,6 +124,7 @@ class InstallerAdmin(ServiceAdmin):
 class BootPlanAdmin(ReadOnlyAdmin):
     """What devices boot besides their disk; changed on the device's page."""
 
+    page_path = "/devices/{0.device.mac}/"
     list_display = ["device", "kernel_set", "boot_once", "boot_once_installer", "updated_at"]
     list_filter = ["boot_once", "kernel_set"]
     list_select_related = ["device", "kernel_set", "boot_once_installer"]
@@ -131,6 +136,7 @@ class BootNetworkAdmin(ReadOnlyAdmin):
     """Further networks that are served."""
 
     list_display = ["interface", "address", "prefix_length", "first_address", "last_address"]
+    search_fields = ["interface"]
 
 
 @admin.register(PiMacPrefix)
@@ -153,39 +159,35 @@ class PiMacPrefixAdmin(ServiceAdmin):
         remove_prefix(prefix=obj.prefix)
 
 
-class BootEventInline(admin.TabularInline):  # type: ignore[type-arg]
+class BootEventInline(ShownInline):
     """A boot's events."""
 
     model = BootEvent
     fields = ("at", "stage", "kind", "detail")
-    readonly_fields = ("at", "stage", "kind", "detail")
-    can_delete = False
-    extra = max_num = 0
+    readonly_fields = fields
 
 
 @admin.register(Boot)
 class BootAdmin(ReadOnlyAdmin):
     """The flight recorder's boots."""
 
+    page_path = "/boots/{0.pk}/"
     date_hierarchy = "started_at"
     inlines = [BootEventInline]
-    list_display = ["mac", "started_at", "stage", "outcome", "reason", "page"]
+    list_display = ["mac", "started_at", "stage", "outcome", "reason"]
     list_filter = ["outcome", "stage"]
     search_fields = ["mac", "reason"]
-
-    @admin.display(description="page")
-    def page(self, boot: Boot) -> SafeString:
-        """Its time line."""
-        return page_link(f"/boots/{boot.pk}/")
 
 
 @admin.register(BootEvent)
 class BootEventAdmin(ReadOnlyAdmin):
     """Single events of boots."""
 
+    page_path = "/boots/{0.boot_id}/"
     list_display = ["boot", "at", "stage", "kind", "detail"]
     list_filter = ["stage"]
     list_select_related = ["boot"]
+    ordering = ["-pk"]  # there is no index of time alone
     search_fields = ["boot__mac", "kind", "detail"]
     show_full_result_count = False
 
@@ -195,6 +197,7 @@ class LogPositionAdmin(ReadOnlyAdmin):
     """How far the recorder has read."""
 
     list_display = ["source", "offset", "inode"]
+    search_fields = ["source"]
 
 
 @admin.register(NetworkChoice)

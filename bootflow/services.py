@@ -157,7 +157,6 @@ def approve_device(
         name=name if name is not None else suggested_name(device=found),
         group=group,
     )
-    journal.record("device", device.mac, f"Approved as {device.name}")
     _give_image(device, image_id, mode)
     return device
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.db import models
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
@@ -21,13 +22,16 @@ from images.models import (
     StorageNode,
     Version,
 )
-from netboot_site.guarded import ReadOnlyAdmin, page_link
+from netboot_site.guarded import ReadOnlyAdmin, links, rows_link
+from netboot_site.models import Change
 
 
 @admin.register(StorageNode)
 class StorageNodeAdmin(ReadOnlyAdmin):
     """Hosts with disks; they register themselves when they start."""
 
+    page_path = "/storage/"
+    formfield_overrides = {models.URLField: {"assume_scheme": "http"}}
     list_display = ["name", "portal", "observed_free_bytes", "observed_capacity_bytes", "observed_at"]
     search_fields = ["name"]
 
@@ -36,21 +40,30 @@ class StorageNodeAdmin(ReadOnlyAdmin):
 class ImageAdmin(ReadOnlyAdmin):
     """Disks."""
 
-    list_display = ["name", "id", "state", "device_type", "size_bytes", "node", "page"]
+    page_path = "/images/{0.pk}/"
+    readonly_fields = ["related"]
+    date_hierarchy = "created_at"
+    list_display = ["name", "id", "state", "device_type", "size_bytes", "node"]
     list_filter = ["state", "device_type", "node"]
     list_select_related = ["node"]
     search_fields = ["id", "name"]
 
-    @admin.display(description="page")
-    def page(self, image: Image) -> SafeString:
-        """Where it is worked with."""
-        return page_link(f"/images/{image.pk}/")
+    @admin.display(description="rows")
+    def related(self, image: Image) -> SafeString:
+        """What belongs to it."""
+        mine = {"image__id__exact": image.pk}
+        return links([
+            rows_link(Version, "versions", **mine), rows_link(Layer, "layers", **mine),
+            rows_link(Export, "devices", **mine), rows_link(Session, "sessions", **mine),
+            rows_link(Job, "jobs", **mine), rows_link(Change, "changes", q=image.pk),
+        ])  # fmt: skip
 
 
 @admin.register(Export)
 class ExportAdmin(ReadOnlyAdmin):
     """Which device has which disk. The CHAP secret is never shown."""
 
+    page_path = "/devices/{0.device.mac}/"
     fields = [
         "image", "device", "mode", "persistence", "follows", "version", "layer", "iqn", "initiator_name",
         "chap_username", "refresh_requested_at", "handed_out_at", "observed_stale", "observed_state",
@@ -66,6 +79,7 @@ class ExportAdmin(ReadOnlyAdmin):
 class LayerAdmin(ReadOnlyAdmin):
     """The files that disks are made of."""
 
+    page_path = "/images/{0.image_id}/"
     list_display = ["image", "number", "format", "parent", "state", "frozen", "device", "used_at"]
     list_filter = ["state", "format", "frozen"]
     list_select_related = ["image", "parent", "device"]
@@ -76,6 +90,7 @@ class LayerAdmin(ReadOnlyAdmin):
 class VersionAdmin(ReadOnlyAdmin):
     """The layers that never change again."""
 
+    page_path = "/images/{0.image_id}/versions/{0.number}/"
     date_hierarchy = "created_at"
     list_display = ["image", "number", "comment", "size_bytes", "created_by", "created_at", "verified_at"]
     list_select_related = ["image"]
@@ -86,6 +101,7 @@ class VersionAdmin(ReadOnlyAdmin):
 class ChannelAdmin(ReadOnlyAdmin):
     """Which version is handed on under which name."""
 
+    page_path = "/images/{0.image_id}/"
     list_display = ["image", "name", "version", "updated_at"]
     list_filter = ["name"]
     list_select_related = ["image", "version"]
@@ -96,6 +112,7 @@ class ChannelAdmin(ReadOnlyAdmin):
 class JobAdmin(ReadOnlyAdmin):
     """Long work, and how far it is."""
 
+    page_path = "/images/{0.image_id}/"
     date_hierarchy = "created_at"
     list_display = [
         "kind",
@@ -127,6 +144,7 @@ class SessionAdmin(ReadOnlyAdmin):
 class BootFilesAdmin(ReadOnlyAdmin):
     """What was read of the boot partitions of Raspberry Pis' disks."""
 
+    page_path = "/images/{0.layer.image_id}/"
     list_display = ["layer", "state", "wanted_at", "read_at", "last_error"]
     list_filter = ["state"]
     list_select_related = ["layer"]

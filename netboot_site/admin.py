@@ -8,6 +8,7 @@ from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.utils import timezone
 
+from netboot_site.accounts_admin import SuperuserOnly
 from netboot_site.auth import create_token
 from netboot_site.guarded import ReadOnlyAdmin
 from netboot_site.models import ApiToken, Change, Heartbeat, HostFacts
@@ -15,10 +16,11 @@ from netboot_site.models import ApiToken, Change, Heartbeat, HostFacts
 admin.site.site_header = "Netboot Orchestrator"
 admin.site.site_title = "Netboot Orchestrator"
 admin.site.index_title = "Administration"
+admin.site.disable_action("delete_selected")  # it would go round the services
 
 
 @admin.register(ApiToken)
-class ApiTokenAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ApiTokenAdmin(SuperuserOnly):
     """Tokens are made here; their text is shown once, and only their digest is kept."""
 
     list_display = ["name", "user", "scope", "prefix", "created_at", "last_used_at", "revoked_at"]
@@ -73,6 +75,7 @@ class HostFactsAdmin(ReadOnlyAdmin):
 class ChangeAdmin(ReadOnlyAdmin):
     """The journal: who changed what."""
 
+    date_hierarchy = "at"
     list_display = ["at", "person", "kind", "key", "text"]
     list_filter = ["kind"]
     search_fields = ["person", "key", "text"]

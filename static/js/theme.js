@@ -4,7 +4,8 @@
   const root = document.documentElement;
   const system = window.matchMedia("(prefers-color-scheme: dark)");
   const stored = () => {
-    try { return localStorage.getItem("theme"); } catch { return null; }
+    // The administration keeps its own word for "as the system is" under the same name.
+    try { return ["light", "dark"].find((name) => name === localStorage.getItem("theme")); } catch { return undefined; }
   };
   const show = () => {
     root.dataset.bsTheme = stored() || (system.matches ? "dark" : "light");
