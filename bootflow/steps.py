@@ -104,18 +104,19 @@ def steps_of(
     """The stages that were reached, in the order in which they began; `events` come oldest first."""
     began = _begins(events)
     order = sorted(began, key=lambda stage: began[stage])
-    ends = [began[stage][0] for stage in order[1:]] + [max(end_of(boot, events), boot.started_at)]
+    starts = [began[stage][0] for stage in order]
+    ends = [*starts, max(end_of(boot, events), boot.started_at)][1:]
     told = {mark.stage: mark for mark in marks}
     return [
         Step(
             stage=stage, label=told[stage].label, status=_status(told[stage].status),
-            after_seconds=_after(boot, began[stage][0]),
-            lasted_seconds=max(0.0, (end - began[stage][0]).total_seconds()),
+            after_seconds=_after(boot, start),
+            lasted_seconds=max(0.0, (end - start).total_seconds()),
             size_bytes=_bytes(events, stage),
             moments=tuple(_after(boot, event.at) for event in events if event.stage == stage),
             usual=usual.get(stage), model_usual=model_usual.get(stage),
         )
-        for stage, end in zip(order, ends, strict=True)
+        for stage, start, end in zip(order, starts, ends, strict=True)
     ]  # fmt: skip
 
 

@@ -66,6 +66,7 @@ urlpatterns = [
     path("boots/live/", boots.boot_list_live, name="boot-list-live"),
     path("boots/<int:boot_id>/", boots.boot_detail, name="boot-detail"),
     path("boots/<int:boot_id>/live/", boots.boot_live, name="boot-live"),
+    path("boots/<int:boot_id>/bundle/", boots.boot_bundle, name="boot-bundle"),
     path("kernel-sets/", kernel_sets.kernel_set_list, name="kernel-set-list"),
     path("kernel-sets/_new/", kernel_sets.kernel_set_new, name="kernel-set-new"),
     path("kernel-sets/<str:name>/", kernel_sets.kernel_set_detail, name="kernel-set-detail"),

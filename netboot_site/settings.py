@@ -6,6 +6,7 @@ import hashlib
 import os
 import secrets
 import tempfile
+import tomllib
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -15,6 +16,7 @@ from csp.constants import NONE, SELF
 
 env = environ.Env()
 BASE_PATH = Path(__file__).resolve().parent.parent
+VERSION = tomllib.loads((BASE_PATH / "pyproject.toml").read_text())["project"]["version"]
 
 # --- Where everything lasts, and where sockets live ---------------------------------------------------------
 

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import AwareDatetime, Field
 
+from bootflow import bundle
 from bootflow.boot_schemas import BootDetailOut, BootOut, boot_detail_out, boot_out
 from bootflow.boot_search import BootFilter, CauseCount, count_causes, search_boots
 from bootflow.boot_story import story_of
@@ -82,6 +83,12 @@ def count_reasons(request: HttpRequest, wanted: Query[BootQuery]) -> list[CauseO
 def get_boot(request: HttpRequest, boot_id: int) -> BootDetailOut:
     """One boot with its stages, each beside what is usual for its device and its model."""
     return boot_detail_out(story_of(_boot(boot_id)))
+
+
+@router.get("/boots/{int:boot_id}/bundle", response={200: dict[str, Any]})
+def get_bundle(request: HttpRequest, boot_id: int, format: Literal["json", "text"] = "json") -> HttpResponse:
+    """All that is known of one boot, to be sent with a report: without secrets and paths of this server."""
+    return bundle.answer(story_of(_boot(boot_id)), format)
 
 
 @router.get("/devices/{mac}/boots", response=list[BootOut])

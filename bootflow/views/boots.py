@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
+from bootflow import bundle
 from bootflow.boot_form import BootFilterForm
 from bootflow.boot_search import count_causes, listed, page_of_boots, place_of, search_boots
 from bootflow.boot_story import story_of, version_of
@@ -80,6 +81,12 @@ def boot_live(request: HttpRequest, boot_id: int) -> HttpResponse:
     if request.GET.get("version") == version_of(boot):
         return HttpResponse(status=204)
     return live_answer(request, _fragment(request, boot, _context(boot)))
+
+
+def boot_bundle(request: HttpRequest, boot_id: int) -> HttpResponse:
+    """All that is known of it as a file: JSON, or `?format=text`."""
+    boot = get_object_or_404(Boot, pk=boot_id)
+    return bundle.answer(story_of(boot), "text" if asked(request, "format") == "text" else "json")
 
 
 def _fragment(request: HttpRequest, boot: Boot, context: dict[str, Any]) -> SafeString:

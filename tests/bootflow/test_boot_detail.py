@@ -85,6 +85,14 @@ def test_without_history_nothing_is_compared(viewer_client: Client, now: datetim
     assert "95th percentile" not in page.split("<table")[0]
 
 
+def test_a_boot_of_which_nothing_is_known_yet_is_shown(
+    viewer_client: Client, api: Api, now: datetime
+) -> None:
+    boot = Boot.objects.create(mac=MAC, started_at=now, last_event_at=now, stage="dhcp")
+    assert b"No stage has been seen yet" in viewer_client.get(f"/boots/{boot.pk}/").content
+    assert api.get(f"/api/v1/boots/{boot.pk}").json()["stages"] == []
+
+
 def test_the_api_tells_what_the_page_tells(api: Api, slow: Boot) -> None:
     told = api.get(f"/api/v1/boots/{slow.pk}").json()
     assert (told["id"], told["device_name"], told["model"]) == (slow.pk, "pc-one", "Dell Inc. OptiPlex 7010")
