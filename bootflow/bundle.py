@@ -23,9 +23,8 @@ from django.utils import timezone
 from bootflow.adapters import CONFIG_NAME
 from bootflow.boot_schemas import boot_detail_out
 from bootflow.boot_story import BootStory
-from bootflow.checkin import Secret
+from bootflow.checkin import Secret, boot_base
 from bootflow.decision import Situation, decide
-from bootflow.firmware import boot_base
 from bootflow.ipxe import Server, render
 from bootflow.log_lines import Span, of_boot_files, of_dnsmasq
 from bootflow.models import BootEvent

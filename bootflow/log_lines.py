@@ -15,7 +15,7 @@ _READ_MAX_BYTES = 8 * 1024**2
 _LINE_LENGTH = 500
 _OLDER_FILES = 5
 _NEAR_BYTES = 16 * 1024
-_TIME = re.compile(rb'^(?:\{"at": ?)?(\d{9,11}(?:\.\d{1,6})?)')
+_TIME = re.compile(rb'^(?:\{"at": ?)?(\d{9,11}\.\d{1,6})[ ,]')
 _EXCHANGE = re.compile(r"dnsmasq-dhcp\[\d+\]: (\d{1,10}) ")
 
 
