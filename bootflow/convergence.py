@@ -8,8 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from bootflow.adapters import Dnsmasq, LocalHost
 from bootflow.dnsmasq import (
@@ -33,11 +35,12 @@ from bootflow.reservations import MAC_PREFIX, host_records, reservations
 from bootflow.wire.rounds import local_wire
 from devices.models import Device
 from netboot_site.errors import OrchestratorError, UnavailableError, ValidationError
-from netboot_site.heartbeat import beat
+from netboot_site.heartbeat import beat, tell_facts
 from netboot_site.network_file import keep
 
 logger = logging.getLogger(__name__)
 NEEDED_LOADERS = (BIOS_LOADER, UEFI_LOADER, UEFI_FALLBACK_LOADER)
+TELL_EVERY_SECONDS = 10
 Prefixes = Mapping[tuple[str, IPv4Address], int]
 
 
@@ -135,10 +138,27 @@ def converge_here() -> None:
     troubles = (keep_choice(), converge(server, local_host()), local_trees().round())
     trouble = " ".join(filter(None, troubles))
     beat("control", last_error=trouble)
+    if int(timezone.now().timestamp()) % TELL_EVERY_SECONDS == 0:
+        tell_facts("control", serving_facts())
     local_wire().round()
     observed = server.observe()
     if observed.process_id is not None:
         beat("dnsmasq", last_error=trouble)
+
+
+def serving_facts() -> dict[str, Any]:
+    """How this process serves, for a doctor that was started with other variables or none."""
+    now = served(chosen())
+    return {
+        "interface": now.interface,
+        "address": now.address,
+        "dhcp_mode": now.dhcp_mode,
+        "expected": list(settings.EXPECTED_SERVICES),
+        "api_port": settings.API_PORT,
+        "dashboard_port": settings.DASHBOARD_PORT,
+        "boot_http_port": settings.BOOT_HTTP_PORT,
+        "iscsi_port": settings.ISCSI_PORT,
+    }
 
 
 def local_server() -> Dnsmasq:

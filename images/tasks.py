@@ -3,6 +3,7 @@
 from celery import shared_task
 from django.conf import settings
 
+from images.convergence.host import tell_host
 from images.convergence.round import converge_node
 from images.models import StorageNode
 from images.qemu import local_store
@@ -16,3 +17,4 @@ def converge() -> None:
     with advisory_lock(f"images.converge.{settings.STORAGE_NODE}") as held:
         if held and (node := StorageNode.objects.filter(name=settings.STORAGE_NODE).first()):
             converge_node(node, local_server(), local_store())
+            tell_host(node, local_server())
