@@ -13,6 +13,8 @@ from devices.api import router as devices_router
 from images.api import router as images_router
 from netboot_site.auth import API_AUTH
 from netboot_site.dashboard_api import router as dashboard_router
+from netboot_site.doctor.calls import show_doctor
+from netboot_site.doctor.told import DoctorOut
 from netboot_site.errors import (
     ConflictError,
     NotFoundError,
@@ -52,6 +54,9 @@ api.get(
     tags=["operation"],
     summary="Is every service at work?",
 )(health)
+api.get(
+    "/api/v1/doctor", response=DoctorOut, tags=["operation"], summary="What is wrong, and what mends it?"
+)(show_doctor)
 api.get("/metrics", auth=API_AUTH, tags=["operation"], summary="Figures for Prometheus")(metrics)
 
 

@@ -25,6 +25,8 @@ CALLS: dict[str, tuple[str, ...]] = {
     ),
     "network": ("GET /api/v1/network", "PUT /api/v1/network"),
     "network-look": ("POST /api/v1/network/look", "GET /api/v1/network/look"),
+    "doctor": ("GET /api/v1/doctor",),
+    "doctor-run": ("GET /api/v1/doctor", "POST /api/v1/network/look"),
     "device-list": (
         "GET /api/v1/devices", "POST /api/v1/devices/bulk", "GET /api/v1/devices/export",
     ),

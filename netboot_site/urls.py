@@ -9,11 +9,15 @@ from django.views.generic import RedirectView
 from bootflow.firmware_urls import firmware_patterns
 from netboot_site import dashboard
 from netboot_site.api import api
+from netboot_site.doctor import page as doctor
 
 urlpatterns = [
     *firmware_patterns,
     path("", dashboard.index, name="dashboard"),
     path("dashboard/live/", dashboard.live, name="dashboard-live"),
+    path("doctor/", doctor.index, name="doctor"),
+    path("doctor/live/", doctor.live, name="doctor-live"),
+    path("doctor/run/", doctor.run, name="doctor-run"),
     path("login/", LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", LogoutView.as_view(), name="logout"),
     path("", include("bootflow.urls")),

@@ -17,10 +17,13 @@ from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from django.http import HttpResponse
 from django.test import Client, override_settings
+from django.utils import timezone
 from hypothesis import settings as hypothesis_settings
 
 from bootflow.models import KernelSet
 from netboot_site.auth import create_token
+from netboot_site.doctor.doctor import local_doctor
+from netboot_site.doctor.examination import Report
 from tests.images.tgtd import Namespace, Tgtd
 
 # How long one example takes says nothing where other programs share the processors.
@@ -39,6 +42,12 @@ def _rows_of_migrations(app_config: AppConfig, **_: Any) -> None:
 def quick_passwords(settings: Any) -> None:
     """Django's own hasher takes a third of a second for each person, on purpose."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def doctor_at_rest() -> None:
+    """A page that any test opens starts no examination of this machine."""
+    local_doctor._examine = lambda **_: Report(timezone.now(), 0.1, ())
 
 
 @pytest.fixture
