@@ -125,6 +125,10 @@ def _jobs(image: Image, now: datetime) -> None:
         done_bytes=21 * GIB, total_bytes=32 * GIB, started_at=now - timedelta(seconds=40),
     )  # fmt: skip
     Job.objects.create(
+        image=image, version=Version.objects.get(image=image, number=3), kind=JobKind.SQUASH,
+        created_by="j.weber", total_bytes=32 * GIB,
+    )  # fmt: skip
+    Job.objects.create(
         image=image, kind=JobKind.EXPORT, state=JobState.FAILED, created_by="j.weber",
         done_bytes=3 * GIB, total_bytes=32 * GIB, started_at=now - timedelta(hours=3), finished_at=now,
         last_error="The connection ended after 3.0 GiB; download it again.",
