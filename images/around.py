@@ -21,6 +21,7 @@ from netboot_site.models import Heartbeat
 
 AWAY_AFTER = timedelta(seconds=30)  # a node's worker looks each second
 JOBS_SHOWN = 1000
+NAME_SHOWN = 48
 # The order of images.jobs.round: seconds first, then what somebody asked for, then what can wait.
 _PATIENCE = {JobKind.BOOT_FILES: 0, JobKind.CHECKSUM: 2}
 
@@ -34,9 +35,14 @@ class Login:
     address: str
     since: datetime
 
+    @property
+    def short(self) -> str:
+        """Its name, or the beginning of a very long one: it stands in the middle of sentences."""
+        return shortened(self.device)
+
     def __str__(self) -> str:
         where = f"{self.address}, " if self.address else ""
-        return f"{self.device} ({where}logged in since {told(self.since)})"
+        return f"{self.short} ({where}logged in since {told(self.since)})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,11 @@ class Around:
 def look_around(image_ids: Collection[str] | None = None) -> Around:
     """What goes on at these images (all of them), and on every node. Five queries."""
     return Around(timezone.now(), _logins(image_ids), _nodes(), _jobs())
+
+
+def shortened(name: str) -> str:
+    """A name as sentences have it."""
+    return name if len(name) <= NAME_SHOWN else f"{name[: NAME_SHOWN - 1]}…"
 
 
 def told(at: datetime) -> str:

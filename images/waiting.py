@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from images.around import Around, Login, NodeNow, look_around, told
+from images.around import Around, Login, NodeNow, look_around, shortened, told
 from images.models import (
     Export,
     ExportState,
@@ -72,7 +72,7 @@ def export_waits(export: Export, around: Around) -> list[str]:
 
     Its image, its device, its layer and the version under it (with its layer) have been fetched.
     """
-    what, node = f"The disk of {export.device}", around.nodes.get(export.image.node_id)
+    what, node = f"The disk of {shortened(str(export.device))}", around.nodes.get(export.image.node_id)
     state, logins = export.state, around.logins.get(export.iqn, [])
     if state == ExportState.PAUSED:
         return [_paused(what, node)]
@@ -182,7 +182,7 @@ def _is_of(iqn: str, image: Image) -> bool:
 def _until_logged_out(what: str, logins: Iterable[Login], then: str = "") -> str:
     """The sentence that everybody knows: `waiting for lab1-07 to log out`."""
     rows = sorted(logins, key=lambda login: login.device)
-    names = list(dict.fromkeys(login.device for login in rows))
+    names = list(dict.fromkeys(login.short for login in rows))
     more = len(names) - LOGINS_TOLD
     who = ", ".join(names[:LOGINS_TOLD]) + (f" and {more} more" if more > 0 else "")
     first = rows[0]

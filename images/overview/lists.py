@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
+from images.around import initiator_names
 from images.models import Channel, Export, ExportMode, Image, ImageState, Job, Session, Version
 
 SESSIONS_SHOWN = 10
@@ -91,16 +92,23 @@ def overlay_images() -> QuerySet[Image]:
     )
 
 
-def open_sessions_of(image: Image) -> list[Session]:
-    """Who is logged in to it."""
-    return list(Session.objects.filter(image=image, ended_at=None)[:SESSIONS_SHOWN])
-
-
 def open_sessions_of_disk(export: Export) -> list[Session]:
     """Who is logged in to a device's own disk; other disks of the same image do not count."""
     return list(Session.objects.filter(iqn=export.iqn, ended_at=None)[:SESSIONS_SHOWN])
 
 
-def past_sessions_of(image: Image) -> list[Session]:
-    """Who was, the last first."""
-    return list(Session.objects.filter(image=image).exclude(ended_at=None)[:SESSIONS_SHOWN])
+@dataclass(frozen=True, slots=True)
+class SessionRow:
+    """A login with the device behind it; none for a stranger."""
+
+    session: Session
+    device: str
+    mac: str
+
+
+def sessions_of(image: Image) -> list[SessionRow]:
+    """Who is logged in to it, then who was, the last first. Three queries."""
+    rows = Session.objects.filter(image=image)
+    found = [*rows.filter(ended_at=None)[:SESSIONS_SHOWN], *rows.exclude(ended_at=None)[:SESSIONS_SHOWN]]
+    names = initiator_names(found)
+    return [SessionRow(row, *names.get(row.initiator_name, ("", ""))) for row in found]

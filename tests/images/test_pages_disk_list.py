@@ -79,8 +79,8 @@ def test_a_hundred_overlays_are_asked_for_like_one(
     # kept
     with django_assert_num_queries(15):
         assert viewer_client.get("/disks/").status_code == 200
-    # who asks (2), the image, around (5), versions (3), head, disks (5), logins (2), work (2), history
-    with django_assert_num_queries(22):
+    # who asks (2), the image, around (5), versions (3), head, disks (5), logins (3), work (2), history
+    with django_assert_num_queries(23):
         assert viewer_client.get("/images/disk1/live/").status_code == 200
 
 
