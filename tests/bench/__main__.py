@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "PERFORMANCE.md"
-PARTS = ("startup", "checkin", "convergence", "layers", "disks", "upload", "importing", "jobs", "pi")
+PARTS = ("startup", "checkin", "convergence", "layers", "disks", "upload", "importing", "jobs", "pi", "pages")
 
 
 def run(part: str) -> str:
