@@ -15,7 +15,7 @@ from images.models import Job, Layer
 from tests.browser.believable import mac_of
 
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
-_NOT_PAGES = ("api/", "admin/", "^boot/", "logout/", "docs", "openapi", "health", "metrics")
+_NOT_PAGES = ("api/", "admin/", "^boot/", "boot/", "logout/", "docs", "openapi", "health", "metrics")
 FURTHER = ["/admin/", "/admin/devices/device/", "/docs", "/no-such-page/"]
 
 
