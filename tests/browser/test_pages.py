@@ -6,14 +6,13 @@ import pytest
 from django.contrib.auth.models import User
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from bootflow.models import Boot, KernelSet
+from bootflow.models import KernelSet
 from bootflow.services import register_profile
 from devices.models import Device, DeviceState
 from images.models import Channel, Export, Image
 from images.services import create_image, register_node
 from netboot_site.formats import GIB
 from tests.browser.believable import PASSWORD as LAB_PASSWORD
-from tests.browser.believable import fill
 from tests.browser.chromium import Complaints, sign_in
 from tests.images.overlays import published, settle
 
@@ -171,34 +170,6 @@ def test_pages_work_without_javascript(browser: Browser, base: str, image: Image
     context.close()
 
 
-PATHS = [
-    "/", "/devices/", "/devices/new/", "/images/", "/images/_new/", "/images/debian-12-golden/",
-    "/images/debian-12-golden/versions/3/", "/images/debian-12-golden/assign/", "/storage/", "/boots/",
-    "/boots/1/", "/kernel-sets/", "/installers/", "/admin/", "/admin/devices/device/", "/docs",
-]  # fmt: skip
-
-
-def test_no_page_has_anything_to_complain_about_or_is_wider_than_a_phone(
-    page: Page, base: str, complaints: Complaints
-) -> None:
-    fill()
-    page.set_viewport_size({"width": 390, "height": 844})
-    sign_in(page, base, "admin", LAB_PASSWORD)
-    for path in PATHS:
-        page.goto(base + path.replace("/boots/1/", f"/boots/{_some_boot()}/"))
-        page.wait_for_load_state("networkidle")
-        assert complaints.seen == [], path
-        if not path.startswith(("/admin", "/docs")):
-            width = page.evaluate("document.documentElement.scrollWidth")
-            assert width <= 390, f"{path} is {width} pixels wide"
-
-
-def _some_boot() -> int:
-    boot = Boot.objects.exclude(reason="").first()
-    assert boot is not None
-    return boot.pk
-
-
 def test_a_version_is_published_promoted_and_rolled_back_without_a_reload(
     dashboard: Page, base: str, image: Image, complaints: Complaints
 ) -> None:
@@ -231,39 +202,3 @@ def test_a_question_that_is_cancelled_closes_its_dialog_and_stays_on_the_page(
     dialog.get_by_role("link", name="Cancel").click()
     expect(dialog).not_to_be_visible()
     assert_not_reloaded(dashboard)
-
-
-def test_the_keyboard_alone_reaches_the_approve_form(dashboard: Page) -> None:
-    device = power_on()
-    link = dashboard.get_by_role("link", name=f"Approve {device.code}")
-    expect(link).to_be_visible()
-    for _ in range(40):
-        dashboard.keyboard.press("Tab")
-        if link.evaluate("element => element === document.activeElement"):
-            break
-    dashboard.keyboard.press("Enter")
-    expect(dashboard.get_by_role("dialog").get_by_label("Name")).to_be_focused()
-    dashboard.keyboard.press("Escape")
-    expect(dashboard.get_by_role("dialog")).not_to_be_visible()
-
-
-def test_machines_appear_in_the_wizard_while_ticks_stay_and_are_approved_by_keyboard(
-    dashboard: Page, base: str, image: Image, complaints: Complaints
-) -> None:
-    first = power_on()
-    dashboard.goto(f"{base}/devices/wizard/")
-    box = dashboard.get_by_role("checkbox", name=first.code)
-    box.focus()
-    dashboard.keyboard.press("Space")
-    second = Device.objects.create(mac="52:54:00:ab:cd:02", device_type="x64", state=DeviceState.DISCOVERED)
-    expect(dashboard.get_by_role("checkbox", name=second.code)).to_be_visible()
-    expect(box).to_be_checked()
-    expect(dashboard.get_by_text("1 chosen")).to_be_visible()
-    dashboard.get_by_label("All that are shown").check()
-    dashboard.get_by_role("button", name="Next: names").press("Enter")
-    dashboard.get_by_role("textbox", name="Names").fill("pc-{n:02}")
-    dashboard.keyboard.press("Enter")
-    dashboard.get_by_role("button", name="Approve 2 machines").press("Enter")
-    expect(dashboard.get_by_text("2 approved")).to_be_visible()
-    assert set(Device.objects.values_list("name", flat=True)) == {"pc-01", "pc-02"}
-    assert complaints.seen == []
