@@ -24,7 +24,7 @@ pytestmark = [
 ]  # fmt: skip
 SILENT_MAC = "52:54:00:77:01:09"  # of a machine that fetches its loader and is never heard of again
 CLIENTS = "nb-story-pcs"
-MAC = "52:54:00:77:01:01"
+MAC, OTHER_MAC = "52:54:00:77:01:01", "52:54:00:77:01:03"
 MIB = 1024**2
 DISK_BYTES = 256 * MIB
 WITHIN_MS = 60_000
@@ -181,14 +181,18 @@ def test_a_boot_that_failed_stands_on_the_dashboard_with_its_reason(
     says(page, reason)
 
 
-def assign_overlay(page: Page) -> None:
-    page.get_by_role("link", name="Assign").click()
+def assign_in_bulk(page: Page, base: str, names: list[str]) -> None:
+    """Overlays of the golden image, from the table of devices."""
+    page.goto(f"{base}/devices/")
+    for name in names:
+        page.get_by_role("checkbox", name=f"Select {name}").check()
+    page.get_by_role("button", name="Assign", exact=True).click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Device").select_option(MAC)
-    dialog.get_by_label("As", exact=True).select_option("overlay")
-    dialog.get_by_label("Version").select_option("production")
-    dialog.get_by_role("button", name="Assign", exact=True).click()
-    says(page, "Overlay on version 1")
+    expect(dialog.get_by_role("list", name="Devices").get_by_role("listitem")).to_have_text(names)
+    dialog.get_by_label("Disk").select_option(label="Overlay of golden")
+    dialog.get_by_role("button", name="Assign").click()
+    says(page, "2 devices are")
+    expect(dialog).not_to_be_visible()
 
 
 def disk_is_ready(orchestrator: Instance) -> bool:
@@ -201,7 +205,7 @@ def nobody_is_logged_in(orchestrator: Instance) -> bool:
 
 
 def reset(page: Page) -> None:
-    page.get_by_role("link", name="Reset").click()
+    page.get_by_role("row", name="lab1-01").get_by_role("link", name="Reset").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("What lab1-01 wrote to its disk is lost.")).to_be_visible()
     dialog.get_by_role("button", name="Reset").click()
@@ -217,9 +221,12 @@ def test_a_disk_is_uploaded_published_promoted_given_reset_and_rolled_back(
     publish(page, "the first")
     page.get_by_role("button", name="Promote version 1 to production").click()
     says(page, "The channel production names version 1")
-    body = {"mac": MAC, "device_type": "x64", "name": "lab1-01"}
-    assert orchestrator.api("POST", "/api/v1/devices", body).status == 201
-    assign_overlay(page)
+    for name, mac in (("lab1-01", MAC), ("lab1-03", OTHER_MAC)):
+        body = {"mac": mac, "device_type": "x64", "name": name}
+        assert orchestrator.api("POST", "/api/v1/devices", body).status == 201
+    assign_in_bulk(page, base_of(orchestrator), ["lab1-01", "lab1-03"])
+    page.goto(f"{base_of(orchestrator)}/images/golden/")
+    says(page, "Overlay on version 1")
     wait_for(lambda: disk_is_ready(orchestrator), 60)
     disk = Disk.of(orchestrator, MAC)
     disk.done(f"read -P {GOLDEN} 0 1M", f"write -P {CHANGED} 0 1M", "flush", SEEN)
