@@ -19,6 +19,8 @@ pytestmark = [pytest.mark.chromium, pytest.mark.django_db(transaction=True), pyt
 AXE = (Path(__file__).parent / "vendor/axe-core/axe.min.js").read_text()
 SERIOUS = ("serious", "critical")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]
+# What colours and a narrow window change.
+OFTEN_LOST = ["color-contrast", "link-name", "button-name", "label", "select-name"]
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 
@@ -58,8 +60,7 @@ def look_at(page: Page, complaints: Complaints) -> list[str]:
     width = page.evaluate("document.documentElement.scrollWidth")
     if width > PHONE["width"]:
         wrong.append(f"{width} pixels wide on a phone")
-    contrast = {"type": "rule", "values": ["color-contrast"]}
-    wrong += [f"dark, on a phone: {one}" for one in violations(page, contrast)]
+    wrong += [f"dark, on a phone: {one}" for one in violations(page, {"type": "rule", "values": OFTEN_LOST})]
     page.emulate_media(color_scheme="light")
     page.set_viewport_size(DESKTOP)
     wrong += complaints.seen
