@@ -14,6 +14,8 @@ from bootflow.models import BootOnce, BulkAction, Installer
 from devices.models import Device, Group
 from devices.services import create_group
 from images.models import Export, ExportMode, Persistence, Session
+from netboot_site.errors import ValidationError
+from netboot_site.formats import clean_name
 
 NAMED = 20  # of the devices that a question is about; the others are counted
 
@@ -42,8 +44,16 @@ class GroupForm(BulkForm):
         """Names to choose from."""
         return list(Group.objects.values_list("name", flat=True)[:200])
 
+    def clean_group(self) -> str:
+        """One printable line, or nothing."""
+        name = str(self.cleaned_data["group"])
+        try:
+            return clean_name(name) if name else ""
+        except ValidationError as error:
+            raise forms.ValidationError(str(error)) from error
+
     def arguments(self) -> dict[str, Any]:
-        """A new group is made; raises ValidationError for what can be no name."""
+        """A new group is made."""
         name = self.cleaned_data["group"]
         if name and not Group.objects.filter(name=name).exists():
             name = create_group(name=name).name
@@ -57,9 +67,8 @@ class AssignForm(BulkForm):
         label="Disk", help_text="Of an overlay each gets its own; an image for itself only one can have."
     )
     persistence = forms.ChoiceField(
-        label="Changes that they make", required=False,
-        choices=[("", "As the disk is by itself: kept"), *Persistence.choices],
-        help_text="Of overlays.",
+        label="Changes on an overlay", required=False,
+        choices=[("", "Kept"), (Persistence.RESET.value, Persistence.RESET.label)],
     )  # fmt: skip
 
     def __init__(self, *args: Any, device_type: str = "", **kwargs: Any) -> None:
@@ -181,11 +190,13 @@ def lost_by(action: str, about: Concerned) -> str:
 def held_back_by(action: str, about: Concerned) -> str:
     """Whom it will not reach, in a sentence, as far as that is seen beforehand."""
     said = []
-    touches_disk = action in {BulkAction.RESET, BulkAction.UNASSIGN, BulkAction.DELETE}
-    if touches_disk and about.in_use:
-        said.append(f"{about.in_use} of them use their disk now and will be refused; shut them down first.")
-    if action == BulkAction.RESET and about.count > about.overlays:
-        said.append(f"{about.count - about.overlays} of them have no overlay and will be refused.")
+    if action in {BulkAction.RESET, BulkAction.UNASSIGN, BulkAction.DELETE} and about.in_use:
+        uses = "uses its disk" if about.in_use == 1 else "use their disks"
+        said.append(f"{about.in_use} of them {uses} now and will be refused; shut down first.")
+    without = about.count - about.overlays
+    if action == BulkAction.RESET and without:
+        said.append(f"{without} of them {'has' if without == 1 else 'have'} no overlay and will be refused.")
     if action == BulkAction.ASSIGN and about.disks:
-        said.append(f"{about.disks} of them have a disk already and will be refused.")
+        has = "has a disk" if about.disks == 1 else "have disks"
+        said.append(f"{about.disks} of them {has} already and will be refused.")
     return " ".join(said)

@@ -219,10 +219,10 @@ def test_a_client_cannot_say_where_it_comes_from(front: Front, path: str) -> Non
     assert headers["host"] == f"127.0.0.1:{front.ports['pages']}"
 
 
-def test_only_a_disks_content_and_boot_files_may_be_large(front: Front) -> None:
+def test_only_disks_boot_files_and_lists_of_devices_may_be_large(front: Front) -> None:
     body = b"x" * (3 * 1024**2)
     for path in ("/api/v1/images/a/content", "/api/v1/kernel-sets/a/files/overlays/x.dtbo",
-                 "/kernel-sets/a/upload/"):  # fmt: skip
+                 "/kernel-sets/a/upload/", "/devices/import/", "/api/v1/devices/import"):  # fmt: skip
         assert front.ask("pages", path, "PUT", body).json["body"] == len(body), path
     refused = front.ask("pages", "/api/v1/images", "POST", body)
     assert (refused.status, "larger than 2 MiB" in refused.json["detail"]) == (413, True)
