@@ -22,6 +22,7 @@ from netboot_site.errors import (
     UnavailableError,
     ValidationError,
 )
+from netboot_site.faults import AWAY
 from netboot_site.health import Health, health
 from netboot_site.json_body import ObjectParser
 from netboot_site.metrics import metrics
@@ -83,9 +84,7 @@ def too_large(request: HttpRequest, error: RequestDataTooBig) -> HttpResponse:
 @api.exception_handler(InterfaceError)
 def database_down(request: HttpRequest, error: Exception) -> HttpResponse:
     """PostgreSQL does not answer: say so, and not how we reach it."""
-    return api.create_response(
-        request, {"detail": "The database does not answer now; try again in a moment."}, status=503
-    )
+    return api.create_response(request, {"detail": AWAY}, status=503)
 
 
 @api.exception_handler(DataError)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
 
 from django.conf import settings
 from django.utils import timezone
 
-from images.space import NodeSpace
 from netboot_site.health import FRESH, HEALTHY, check_processes, check_redis
 from netboot_site.models import Heartbeat
 
@@ -50,12 +51,55 @@ class Service:
         return {UP: "At work", TROUBLED: "Troubled", DOWN: "Down"}.get(self.state, "Not seen yet")
 
 
-def service_states(nodes: Iterable[NodeSpace]) -> list[Service]:
+class Node(Protocol):
+    """A storage node, as its worker last saw it."""
+
+    @property
+    def name(self) -> str:
+        """How it is called."""
+
+    @property
+    def target_server(self) -> str:
+        """`ready`, `offline` or `down`."""
+
+    @property
+    def observed_at(self) -> datetime | None:
+        """When the worker last looked."""
+
+    @property
+    def last_error(self) -> str:
+        """What troubled it."""
+
+
+class SeenNode(NamedTuple):
+    """The same without its room, which takes longer to count."""
+
+    name: str
+    target_server: str
+    observed_at: datetime | None
+    last_error: str
+
+
+def service_states(nodes: Iterable[Node]) -> list[Service]:
     """Every service that is expected here, and those of each storage node. One query."""
     beats = {row.name: row for row in Heartbeat.objects.all()}
     found = {**check_redis(), **check_processes()}
     processes = [_process(name, state) for name, state in sorted(found.items())]
     return [_of("postgresql", UP), *processes, *_workers(beats), *_storage(nodes, beats)]
+
+
+def outages(nodes: Iterable[Node]) -> list[Service]:
+    """What is down of Redis and storage nodes; a node's silence is its worker's. No query."""
+    found = [_process(name, state) for name, state in check_redis().items()]
+    found.extend(_storage_worker(node) or _target_server(node) for node in nodes)
+    return [one for one in found if one.state == DOWN]
+
+
+def _storage_worker(node: Node) -> Service | None:
+    """Nothing, unless it has been silent: then nobody knows how the target server is."""
+    if node.observed_at is None or timezone.now() - node.observed_at <= FRESH:
+        return None
+    return _silent("worker-storage", timezone.now() - node.observed_at, node.name)
 
 
 def _of(name: str, state: str, trouble: str = "", node: str = "") -> Service:
@@ -75,7 +119,7 @@ def _workers(beats: dict[str, Heartbeat]) -> list[Service]:
     ]
 
 
-def _storage(nodes: Iterable[NodeSpace], beats: dict[str, Heartbeat]) -> list[Service]:
+def _storage(nodes: Iterable[Node], beats: dict[str, Heartbeat]) -> list[Service]:
     found = []
     for node in nodes:
         found.append(_target_server(node))
@@ -90,14 +134,18 @@ def _worker(name: str, row: Heartbeat | None, node: str = "") -> Service:
         return _of(name, UNKNOWN, node=node)
     silence = timezone.now() - row.beat_at
     if silence > FRESH:
-        # In whole minutes: a page that is asked for every few seconds says the same for a while.
-        minutes = int(silence.total_seconds() // 60)
-        since = f"for {minutes} min" if minutes else "for half a minute"
-        return _of(name, DOWN, f"It has been silent {since}. {_SILENT}", node)
+        return _silent(name, silence, node)
     return _of(name, TROUBLED if row.last_error else UP, row.last_error, node)
 
 
-def _target_server(node: NodeSpace) -> Service:
+def _silent(name: str, silence: timedelta, node: str) -> Service:
+    # In whole minutes: a page that is asked for every few seconds says the same for a while.
+    minutes = int(silence.total_seconds() // 60)
+    since = f"for {minutes} min" if minutes else "for half a minute"
+    return _of(name, DOWN, f"It has been silent {since}. {_SILENT}", node)
+
+
+def _target_server(node: Node) -> Service:
     if node.observed_at is None:
         return _of("tgtd", UNKNOWN, node=node.name)
     if timezone.now() - node.observed_at > FRESH:

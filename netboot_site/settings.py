@@ -175,8 +175,8 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
-                "images.context.shortages",
                 "netboot_site.api_links.calls_of_page",
+                "netboot_site.outages.troubles_of_page",
             ],
         },
     }
@@ -186,7 +186,9 @@ _PRIVATE_DATABASE = f"postgresql://netboot@{quote(str(POSTGRES_SOCKET_PATH), saf
 DATABASES = {"default": env.db_url("DATABASE_URL", default=_PRIVATE_DATABASE)}
 DATABASES["default"].update(CONN_MAX_AGE=60, CONN_HEALTH_CHECKS=True)
 DATABASES["default"]["HOST"] = unquote(str(DATABASES["default"]["HOST"]))  # a socket's folder
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
+DATABASES["default"].setdefault("OPTIONS", {}).setdefault("connect_timeout", 3)
+# Of a server whose host is gone, the connection ends; on a unix socket neither means anything.
+DATABASES["default"]["OPTIONS"].setdefault("tcp_user_timeout", 5000)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = env.str("REDIS_URL", default=f"unix://{REDIS_SOCKET_PATH}?db=0")

@@ -11,6 +11,7 @@ from netboot_site import dashboard
 from netboot_site.api import api
 from netboot_site.doctor import page as doctor
 
+handler500 = "netboot_site.faults.server_error"
 urlpatterns = [
     *firmware_patterns,
     path("", dashboard.index, name="dashboard"),

@@ -46,10 +46,16 @@
     atEnd = null;
     if (tail && endOf(document) > window.innerHeight) tail.lastElementChild.scrollIntoView({ block: "end" });
   });
-  const connection = (lost) => document.documentElement.classList.toggle("lost", lost);
+  const lostNote = document.querySelector(".lost-note");
+  const lostWords = lostNote?.textContent;
+  const connection = (lost, why) => {
+    if (lost && lostNote) write(lostNote, why ? `${why} This page carries on by itself.` : lostWords);
+    document.documentElement.classList.toggle("lost", lost);
+  };
+  const reasonOf = (xhr) => xhr.getResponseHeader("Content-Type")?.startsWith("text/plain") ? xhr.responseText : "";
   document.addEventListener("htmx:sendError", () => connection(true));
   document.addEventListener("htmx:timeout", () => connection(true));
-  document.addEventListener("htmx:responseError", (event) => connection(event.detail.xhr.status >= 500));
+  document.addEventListener("htmx:responseError", (event) => connection(event.detail.xhr.status >= 500, reasonOf(event.detail.xhr)));
   document.addEventListener("htmx:afterOnLoad", () => connection(false));
 
   // --- The dialog that forms open in ----------------------------------------------------------------------

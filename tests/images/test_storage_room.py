@@ -170,5 +170,5 @@ def test_a_page_asks_once_for_the_shortage(operator_client: Client, node: Storag
     let_room_be(0)
     with CaptureQueriesContext(connection) as queries:
         operator_client.get("/installers/")
-    asked = [query["sql"] for query in queries if '"observed_reserve_bytes")' in query["sql"]]
+    asked = [query["sql"] for query in queries if 'FROM "images_storagenode"' in query["sql"]]
     assert len(asked) == 1, asked

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from images.models import StorageNode
@@ -13,7 +14,7 @@ from images.space import node_spaces
 from netboot_site import service_states as states
 from netboot_site.heartbeat import beat
 from netboot_site.models import Heartbeat
-from netboot_site.service_states import Service, service_states
+from netboot_site.service_states import Service, outages, service_states
 
 pytestmark = pytest.mark.django_db
 
@@ -108,3 +109,25 @@ def test_what_was_not_started_here_has_no_row(settings: Any) -> None:
     assert ("worker-control", "") not in names
     assert ("tgtd", "local") not in names
     assert ("tgtd", "attic") in names
+
+
+def test_other_pages_tell_what_is_down_of_what_a_change_needs(operator_client: Client) -> None:
+    make_node("attic", observed_target_server="down")
+    make_node("cellar", observed_at=timezone.now() - timedelta(minutes=3))
+    make_node("new", observed_at=None)
+    found = outages(node_spaces())
+    assert [(one.name, one.node) for one in found] == [("tgtd", "attic"), ("worker-storage", "cellar")]
+    page = operator_client.get("/images/").content.decode()
+    assert "<strong>tgtd on attic is down.</strong> It does not answer. Machines that use its disks" in page
+    assert "<strong>worker-storage on cellar is down.</strong> It has been silent for 3 min." in page
+
+
+def test_the_dashboard_tells_each_once(operator_client: Client) -> None:
+    make_node("attic", observed_target_server="down")
+    page = operator_client.get("/").content.decode()
+    assert page.count("<strong>tgtd on attic is down.</strong>") == 1
+
+
+def test_where_all_is_at_work_no_page_says_anything(operator_client: Client) -> None:
+    make_node("attic")
+    assert "is down.</strong>" not in operator_client.get("/images/").content.decode()
