@@ -21,10 +21,10 @@ REDIS = Subject(
     "redis", SERVICES, "Redis",
     "It carries messages to the workers; without it changes wait, and machines go on as they are.",
 )  # fmt: skip
-_PROCESS_WHY = {
-    "boot": "It tells machines what to boot.",
-    "storage-http": "Disks are uploaded and downloaded through it.",
-    "dnsmasq": "It is what machines hear first: DHCP, and TFTP.",
+_PROCESSES = {
+    "boot": ("Boot service", "It tells machines what to boot."),
+    "storage-http": ("Transfer of disks", "Disks are uploaded and downloaded through it."),
+    "dnsmasq": ("dnsmasq", "It is what machines hear first: DHCP, and TFTP."),
 }
 
 
@@ -118,8 +118,8 @@ def read_processes() -> Mapping[str, str] | None:
 def judge_processes(place: Place, states: Mapping[str, str] | None) -> list[Finding]:
     """Pure."""
     found = []
-    for name, why in _PROCESS_WHY.items():
-        subject = Subject(f"process-{name}", SERVICES, name, why)
+    subjects = {name: Subject(f"process-{name}", SERVICES, *told) for name, told in _PROCESSES.items()}
+    for name, subject in subjects.items():
         if name not in place.expected:
             continue
         state = HEALTHY if states is None else states.get(name, HEALTHY)
@@ -130,8 +130,9 @@ def judge_processes(place: Place, states: Mapping[str, str] | None) -> list[Find
         else:
             found.append(subject.bad(f"It {state}.", log_of(name)))
     if "dnsmasq" not in place.expected:
-        subject = Subject("process-dnsmasq", SERVICES, "dnsmasq", _PROCESS_WHY["dnsmasq"])
         found.append(
-            subject.bad("It is left out, since the orchestrator was not started as root.", f"sudo {START}")
+            subjects["dnsmasq"].bad(
+                "It is left out, since the orchestrator was not started as root.", f"sudo {START}"
+            )
         )
     return found

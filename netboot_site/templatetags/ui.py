@@ -31,6 +31,7 @@ COLOURS = {
     "new": "green", "changed": "azure", "same": "secondary", "refused": "red",
     "running": "azure", "done": "green", "cancelled": "secondary",
     "": "blue", "ok": "green", "local": "cyan", "menu": "purple",
+    "good": "green", "warning": "orange", "bad": "red",
     "active": "blue", "up": "green", "troubled": "orange", "down": "red", "unknown": "secondary",
 }  # fmt: skip
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")

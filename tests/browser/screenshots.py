@@ -31,8 +31,9 @@ from bootflow.raspberry_pi.waiting.outlook import WaitingSystem  # noqa: E402
 from bootflow.views import network as network_pages  # noqa: E402
 from devices.models import Device  # noqa: E402
 from netboot_site import service_states  # noqa: E402
+from netboot_site.doctor.doctor import local_doctor  # noqa: E402
 from netboot_site.health import HEALTHY  # noqa: E402
-from tests.browser import believable_network  # noqa: E402
+from tests.browser import believable_doctor, believable_network  # noqa: E402
 from tests.browser.believable import PASSWORD, fill, mac_of  # noqa: E402
 from tests.browser.chromium import chromium, sign_in  # noqa: E402
 
@@ -111,6 +112,9 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "pi-boot-dark": lambda: (f"/boots/{pi_boot.pk}/", DESKTOP, "dark"),
         "kernel-sets": lambda: ("/kernel-sets/", DESKTOP, "light"),
         "kernel-set": lambda: ("/kernel-sets/rpi-6.6/", DESKTOP, "light"),
+        "doctor": lambda: ("/doctor/", DESKTOP, "light"),
+        "doctor-dark": lambda: ("/doctor/", DESKTOP, "dark"),
+        "doctor-phone": lambda: ("/doctor/", PHONE, "light"),
         "login": lambda: ("/login/", DESKTOP, "light"),
     }
 
@@ -141,6 +145,8 @@ def main(names: list[str]) -> None:
             shoot(browser, base, "first-start", "/", DESKTOP, "light")
             first.delete()
         fill()
+        local_doctor._examine = believable_doctor.examine
+        local_doctor.fresh()
         for name, where in shots().items():
             if not names or name in names:
                 shoot(browser, base, name, *where())
