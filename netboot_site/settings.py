@@ -301,9 +301,15 @@ if STORAGE_ONLY:  # the first host's timer does these
 
 # --- History ------------------------------------------------------------------------------------------------
 
-BOOT_HISTORY_DAYS = 90
-BOOT_HISTORY_MAX = 100_000  # boots; the oldest go first
-DISCOVERED_DAYS = 30  # a machine that nobody approved and that has not asked since is forgotten
+# The oldest go first, a few rows at a time (docs/DATA_STRUCTURE.md).
+BOOT_HISTORY_DAYS = env.int("BOOT_HISTORY_DAYS", default=90)
+BOOT_HISTORY_MAX = env.int("BOOT_HISTORY_MAX", default=100_000)  # boots in all
+BOOT_HISTORY_DEVICE_MAX = env.int("BOOT_HISTORY_DEVICE_MAX", default=2_000)  # boots of one device
+CHANGE_HISTORY_DAYS = env.int("CHANGE_HISTORY_DAYS", default=365)  # the journal: who changed what
+CHANGE_HISTORY_MAX = env.int("CHANGE_HISTORY_MAX", default=100_000)
+DISCOVERED_DAYS = env.int(
+    "DISCOVERED_DAYS", default=30
+)  # a machine that nobody approved and that has not asked since is forgotten
 
 # --- Logs ---------------------------------------------------------------------------------------------------
 

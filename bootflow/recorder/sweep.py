@@ -1,4 +1,4 @@
-"""The recorder's rounds over what goes on: verdicts, boot once, and the bounds of history."""
+"""The recorder's rounds over what goes on: verdicts, and boot once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from bootflow.models import Boot, BootEvent, BootOnce, BootPlan, Outcome, Stage
@@ -19,9 +19,7 @@ from bootflow.recorder.pis import devices_of, learn, sources_of
 from bootflow.recorder.story import Verdict, is_pi
 from bootflow.recorder.telling import tell
 from bootflow.services import spend_boot_once
-from devices.models import Device
 
-DELETE_STEP = 500
 _COMES_BACK_WITHIN = timedelta(minutes=5)
 _REACHED = (Stage.INSTALLER, Stage.ISCSI, Stage.OS)
 _SETTLED = timedelta(
@@ -108,26 +106,3 @@ def _spend(boot: Boot, verdict: Verdict, now: datetime) -> None:
         boot=boot, at=now, stage=verdict.stage, kind="boot-once-spent",
         detail="The next boot goes as planned: boot once is spent.",
     )  # fmt: skip
-
-
-def trim_history() -> None:
-    """Delete a few of the oldest boots and forgotten devices beyond the bounds; the next round goes on."""
-    now = timezone.now()
-    old = now - timedelta(days=settings.BOOT_HISTORY_DAYS)
-    ended = Boot.objects.exclude(finished_at=None).order_by("started_at", "id")
-    doomed = list(ended.filter(started_at__lt=old).values_list("pk", flat=True)[:DELETE_STEP])
-    surplus = _boots_estimate() - settings.BOOT_HISTORY_MAX
-    if surplus > 0:
-        doomed += list(ended.values_list("pk", flat=True)[: min(surplus, DELETE_STEP)])
-    Boot.objects.filter(pk__in=doomed).delete()
-    gone = now - timedelta(days=settings.DISCOVERED_DAYS)
-    forgotten = Device.objects.discovered().filter(last_seen_at__lt=gone).values_list("pk", flat=True)
-    Device.objects.discovered().filter(pk__in=list(forgotten[:DELETE_STEP])).delete()
-
-
-def _boots_estimate() -> int:
-    """How many boots there are; counted exactly only where the planner's guess is near the bound."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT reltuples::bigint FROM pg_class WHERE relname = 'bootflow_boot'")
-        (guess,) = cursor.fetchone()
-    return int(guess) if 0 < guess < settings.BOOT_HISTORY_MAX // 2 else Boot.objects.count()

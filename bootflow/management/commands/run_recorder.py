@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.db import InterfaceError, OperationalError, connection
 
-from bootflow.recorder import sweep
+from bootflow.recorder import bounds, sweep
 from bootflow.recorder.rounds import Recorder
 from netboot_site.heartbeat import beat
 
@@ -32,10 +32,10 @@ class Chore:
     due: float = field(default=0.0)
 
     def do(self, now: float) -> None:
-        """Do it if it is due."""
+        """Do it if it is due; once more in the next round if it says that there is more."""
         if now >= self.due:
-            self.work()
-            self.due = now + self.every_seconds
+            more = self.work()
+            self.due = now if more is True else now + self.every_seconds
 
 
 class Command(BaseCommand):
@@ -71,7 +71,8 @@ class Command(BaseCommand):
     def _chores(recorder: Recorder) -> list[Chore]:
         return [
             Chore(recorder.follow_sessions, 1.0),
+            Chore(bounds.trim_events, 1.0),  # before they are judged, all of them at once
             Chore(sweep.judge_open_boots, 1.0),
             Chore(lambda: beat("recorder"), 2.0),
-            Chore(sweep.trim_history, 60.0),
+            Chore(bounds.trim_history, 60.0),
         ]

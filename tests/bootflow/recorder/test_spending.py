@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from bootflow.models import Boot, BootEvent, BootPlan
-from bootflow.recorder import sweep
+from bootflow.recorder import bounds, sweep
 from devices.models import Device
 from tests.bootflow.recorder.lines import PC
 from tests.bootflow.recorder.test_judge import FILES
@@ -112,25 +112,25 @@ def ended_boots(count: int, days: float) -> None:
 
 
 def test_old_history_goes_in_small_steps_with_its_events(settings: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(sweep, "DELETE_STEP", 3)
+    monkeypatch.setattr(bounds, "DELETE_STEP", 3)
     ended_boots(7, settings.BOOT_HISTORY_DAYS + 1)
     ended_boots(2, 1)
     for one in Boot.objects.all():
         BootEvent.objects.create(boot=one, at=one.started_at, stage="os", kind="online")
     left = []
     for _ in range(4):
-        sweep.trim_history()
+        bounds.trim_history()
         left.append((Boot.objects.count(), BootEvent.objects.count()))
     assert left == [(6, 6), (3, 3), (2, 2), (2, 2)]
 
 
 def test_a_surplus_goes_in_small_steps_too_and_stops_at_the_bound(settings: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr(sweep, "DELETE_STEP", 4)
+    monkeypatch.setattr(bounds, "DELETE_STEP", 4)
     settings.BOOT_HISTORY_MAX = 3
     ended_boots(9, 1)
     left = []
     for _ in range(3):
-        sweep.trim_history()
+        bounds.trim_history()
         left.append(Boot.objects.count())
     assert left == [5, 3, 3]
 
@@ -138,14 +138,14 @@ def test_a_surplus_goes_in_small_steps_too_and_stops_at_the_bound(settings: Any,
 @pytest.mark.parametrize(("days", "left"), [(-0.01, 1), (0.01, 0)])
 def test_a_boot_lasts_as_long_as_the_setting_says(settings: Any, days: float, left: int) -> None:
     ended_boots(1, settings.BOOT_HISTORY_DAYS + days)
-    sweep.trim_history()
+    bounds.trim_history()
     assert Boot.objects.count() == left
 
 
 def test_discovered_devices_are_forgotten_in_small_steps_and_disabled_ones_never(
     settings: Any, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr(sweep, "DELETE_STEP", 2)
+    monkeypatch.setattr(bounds, "DELETE_STEP", 2)
     gone = days_ago(settings.DISCOVERED_DAYS + 0.01)
     for n, state in enumerate(["discovered"] * 3 + ["disabled", "enrolled"]):
         Device.objects.create(
@@ -153,6 +153,6 @@ def test_discovered_devices_are_forgotten_in_small_steps_and_disabled_ones_never
         )
     left = []
     for _ in range(3):
-        sweep.trim_history()
+        bounds.trim_history()
         left.append(Device.objects.count())
     assert left == [3, 2, 2]

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from bootflow.models import Boot, BootEvent, BootPlan
-from bootflow.recorder import sweep
+from bootflow.recorder import bounds, sweep
 from bootflow.recorder.rounds import Recorder
 from bootflow.recorder.sessions import mac_of
 from devices.models import Device
@@ -206,7 +206,7 @@ def test_old_boots_go_and_open_ones_stay(settings: Any) -> None:
     old = timezone.now() - timedelta(days=settings.BOOT_HISTORY_DAYS + 1)
     Boot.objects.create(mac=PC, started_at=old, last_event_at=old, stage="os", finished_at=old)
     still = Boot.objects.create(mac=PC, started_at=old, last_event_at=old, stage="script")
-    sweep.trim_history()
+    bounds.trim_history()
     assert Boot.objects.get() == still
 
 
@@ -214,7 +214,7 @@ def test_more_boots_than_the_bound_lose_the_oldest(settings: Any) -> None:
     settings.BOOT_HISTORY_MAX = 2
     for ago in (50, 40, 30, 20):
         boot(ago, finished_at=timezone.now())
-    sweep.trim_history()
+    bounds.trim_history()
     assert Boot.objects.count() == 2
     assert min(one.started_at for one in Boot.objects.all()) > timezone.now() - timedelta(seconds=35)
 
@@ -223,5 +223,5 @@ def test_a_discovered_machine_that_never_came_back_is_forgotten_an_enrolled_one_
     long_ago = timezone.now() - timedelta(days=settings.DISCOVERED_DAYS + 1)
     Device.objects.create(mac=PC, device_type="x64", state="discovered", last_seen_at=long_ago)
     Device.objects.create(mac=PI, device_type="raspi", state="enrolled", last_seen_at=long_ago)
-    sweep.trim_history()
+    bounds.trim_history()
     assert Device.objects.get().mac == PI
