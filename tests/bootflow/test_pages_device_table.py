@@ -12,10 +12,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from bootflow.device_table import COLUMNS
-from bootflow.models import Boot
+from bootflow.models import Boot, BootPlan
 from bootflow.services import register_profile
 from devices.models import Device, DeviceState, Group
-from images.models import Export, Session, StorageNode
+from images.models import Export, Image, Layer, Session, StorageNode
 from tests.bootflow.conftest import make_disk
 
 pytestmark = pytest.mark.django_db
@@ -69,24 +69,46 @@ def test_a_row_tells_what_a_device_does_and_what_its_last_boot_came_to(
     assert "Disk in use" not in booting
 
 
-@pytest.mark.parametrize(
-    "path", ["/devices/", "/devices/live/?sort=-last_boot_at", "/devices/?q=pc&state=failed"]
-)
-def test_a_hundred_devices_cost_as_many_queries_as_one(
-    operator_client: Client, node: StorageNode, path: str
-) -> None:
-    def cost() -> int:
-        operator_client.get(path)
-        with CaptureQueriesContext(connection) as seen:
-            assert operator_client.get(path).status_code == 200
-        return len(seen)
+def test_a_hundred_devices_cost_as_many_queries_as_one(operator_client: Client, node: StorageNode) -> None:
+    paths = ["/devices/", "/devices/live/?sort=-last_boot_at", "/devices/?q=pc&state=failed"]
+
+    def costs() -> list[int]:
+        found = []
+        for path in paths:
+            operator_client.get(path)
+            with CaptureQueriesContext(connection) as seen:
+                assert operator_client.get(path).status_code == 200
+            found.append(len(seen))
+        return found
 
     make(1, node)
-    one = cost()
-    for number in range(2, 101):
-        make(number, node)
-    assert cost() == one
-    assert one <= 10, f"{path} takes {one} queries"
+    one = costs()
+    make_many(range(2, 101), Image.objects.get())
+    assert costs() == one
+    assert max(one) <= 10, one
+
+
+def make_many(numbers: range, image: Image) -> None:
+    """As `make` does it, in few statements."""
+    group = Group.objects.get()
+    devices = Device.objects.bulk_create(
+        Device(mac=mac(number), name=f"pc-{number:03}", device_type="x64", group=group) for number in numbers
+    )
+    layers = Layer.objects.bulk_create(
+        Layer(image=image, device=device, number=device.pk + 9, size_bytes=1, format="qcow2")
+        for device in devices
+    )
+    Export.objects.bulk_create(
+        Export(
+            image=image, device=device, mode="overlay", layer=layer, chap_username=device.mac, chap_secret="x"
+        )
+        for device, layer in zip(devices, layers, strict=True)
+    )  # fmt: skip
+    BootPlan.objects.bulk_create(BootPlan(device=device) for device in devices)
+    moments = dict.fromkeys(("started_at", "last_event_at", "finished_at"), NOW)
+    Boot.objects.bulk_create(
+        Boot(mac=device.mac, stage="script", outcome="failed", **moments) for device in devices
+    )
 
 
 @pytest.mark.parametrize("column", COLUMNS, ids=lambda column: column.key)
