@@ -120,6 +120,7 @@
     async run() {
       if (!this.file || this.stop) return;
       if (!this.file.size) { this.tell("This file is empty.", true); return; }
+      if (!this.part("sha256").checkValidity()) { this.tell("A SHA-256 has 64 hex digits.", true); return; }
       this.stop = new AbortController();
       this.box.classList.add("is-running");
       this.part("running").hidden = false;
@@ -166,7 +167,8 @@
       const end = Math.min(start + PIECE_BYTES, this.file.size);
       return new Promise((resolve, reject) => {
         const request = new XMLHttpRequest();
-        request.open("PUT", `/api/v1/images/${this.image}/content`);
+        const digest = this.part("sha256").value.trim().toLowerCase();
+        request.open("PUT", `/api/v1/images/${this.image}/content${digest ? `?sha256=${digest}` : ""}`);
         request.setRequestHeader("X-CSRFToken", token());
         request.setRequestHeader("Content-Type", "application/octet-stream");
         request.setRequestHeader("Content-Range", `bytes ${start}-${end - 1}/${this.file.size}`);
