@@ -107,6 +107,12 @@ def away_script(endpoint: BootEndpoint) -> str:
     return render("nginx/away.ipxe", values)
 
 
+def away_pages() -> dict[Path, str]:
+    """What browsers and programs are told while the web service is away."""
+    names = ("away.html", "away.json")
+    return {nginx_conf().with_name(name): render(f"nginx/{name}", {}) for name in names}
+
+
 def redis_text() -> str:
     """Redis's configuration."""
     socket = settings.REDIS_SOCKET_PATH
@@ -152,6 +158,7 @@ def write_all(accounts: Accounts, endpoint: BootEndpoint, programs: list[Program
     texts = {
         nginx_conf(): nginx_text(accounts),
         nginx_conf().with_name("away.ipxe"): away_script(endpoint),
+        **away_pages(),
         supervisor_conf(): supervisor_text(accounts, programs),
     }
     if any(program.name == "redis" for program in programs):

@@ -108,6 +108,8 @@ def start_nginx(folder: Path, ports: dict[str, int]) -> subprocess.Popen[bytes]:
     configuration.nginx_conf().write_text(configuration.nginx_text(find_accounts()))
     away = configuration.away_script(BootEndpoint("eth0", "192.168.7.2"))
     configuration.nginx_conf().with_name("away.ipxe").write_text(away)
+    for path, text in configuration.away_pages().items():
+        path.write_text(text)
     log = (folder / "nginx.log").open("wb")
     argv = ["nginx", "-c", str(configuration.nginx_conf()), "-e", "stderr"]
     process = subprocess.Popen(argv, stderr=log)
@@ -304,6 +306,24 @@ def test_while_the_site_is_away_it_says_so(lonely: Front, path: str) -> None:
     assert (answer.status, answer.kind) == (503, "application/json")
     assert answer.json["status"] == "unhealthy"
     assert "Try again in a moment" in answer.json["detail"]
+
+
+BROWSER = "text/html,application/xhtml+xml,*/*;q=0.8"
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_while_the_site_is_away_a_browser_is_given_a_page_that_carries_on(lonely: Front, method: str) -> None:
+    answer = lonely.ask("pages", "/devices/", method, Accept=BROWSER)
+    assert (answer.status, answer.kind) == (503, "text/html")
+    assert "This page carries on by itself" in answer.text
+    assert (answer.headers["Refresh"], answer.headers["Cache-Control"]) == ("5", "no-store")
+
+
+@pytest.mark.parametrize("path", ["/api/v1/devices", "/health", "/api/v1/images/a/content"])
+def test_an_address_of_programs_never_is_a_page(lonely: Front, path: str) -> None:
+    answer = lonely.ask("pages", path, Accept=BROWSER)
+    assert (answer.status, answer.kind) == (503, "application/json")
+    assert "Refresh" not in answer.headers
 
 
 def test_a_check_in_while_the_boot_service_is_away_is_refused_in_json(lonely: Front) -> None:
