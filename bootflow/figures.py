@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import Count, Q
 from django.utils import timezone
 
 from bootflow.models import Boot, Outcome
-from bootflow.overview import named
+from bootflow.overview import SEEN_LATELY, named
 from devices.models import Device, DeviceState
 from images.models import Session
 from netboot_site.formats import mac_of_hex
 
-SEEN_LATELY = timedelta(minutes=5)
 FAILURES_SHOWN = 6
 
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db.models import (
     Case,
     CharField,
-    Count,
     Exists,
     F,
     Min,
@@ -25,6 +24,7 @@ from django.db.models import (
 )
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Concat, NullIf, Replace
+from django.utils import timezone
 
 from bootflow.models import Boot, BootEvent, Outcome
 from bootflow.timeline import Mark, marks_of
@@ -34,6 +34,7 @@ from images.models import Session
 RUNNING_SHOWN = 30
 WAITING_SHOWN = 12
 LAST_SHOWN = 8
+SEEN_LATELY = timedelta(minutes=5)
 NONE = "${none}"  # a group or disk is wanted that is not there; no name and no identifier can be this
 
 
@@ -69,27 +70,9 @@ def tracked(boots: Iterable[Boot]) -> list[TrackedBoot]:
     return [TrackedBoot(boot, marks_of(boot, times.get(boot.pk, {}))) for boot in rows]
 
 
-def running_boots() -> list[TrackedBoot]:
-    """Machines that boot right now, the newest first."""
-    return tracked(named(Boot.objects.filter(finished_at=None))[:RUNNING_SHOWN])
-
-
-def last_boots() -> list[TrackedBoot]:
-    """The boots that ended last."""
-    return tracked(named(Boot.objects.exclude(finished_at=None))[:LAST_SHOWN])
-
-
 def waiting_devices() -> list[Device]:
     """Machines that asked to boot and that nobody has approved, the latest to ask first."""
     return list(Device.objects.discovered().order_by("-last_seen_at", "mac")[:WAITING_SHOWN])
-
-
-def device_counts() -> dict[str, int]:
-    """How many devices are in each state."""
-    counts: dict[str, int] = Device.objects.aggregate(
-        **{state.value: Count("pk", filter=Q(state=state, ignored_at=None)) for state in DeviceState}
-    )
-    return {**counts, "known": counts[DeviceState.ENROLLED] + counts[DeviceState.DISABLED]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +130,14 @@ def _failed(rows: QuerySet[Device]) -> QuerySet[Device]:
     return rows.alias(last_outcome=last_boot("outcome")).filter(last_outcome=Outcome.FAILED)
 
 
+def _active(rows: QuerySet[Device]) -> QuerySet[Device]:
+    """Those that use a disk, boot, or asked something just now."""
+    lately = Q(last_seen_at__gte=timezone.now() - SEEN_LATELY)
+    return rows.filter(lately | Q(_boots_now()) | Q(_in_use_now()))
+
+
 DOING: dict[str, Callable[[QuerySet[Device]], QuerySet[Device]]] = {
+    "active": _active,
     "booting": lambda rows: rows.filter(_boots_now()),
     "in-use": lambda rows: rows.filter(_in_use_now()),
     "failed": _failed,

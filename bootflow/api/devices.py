@@ -48,7 +48,7 @@ class DeviceQuery(Schema):
         Text, Field(description="Part of the name, serial, group or MAC address, in any spelling.")
     ] = ""
     group: Annotated[Text, Field(description=f"A group's name; `{NONE}`: devices in none.")] = ""
-    status: Literal["", "enrolled", "disabled", "booting", "in-use", "failed"] = ""
+    status: Literal["", "enrolled", "disabled", "active", "booting", "in-use", "failed"] = ""
     device_type: Literal["", "raspi", "x86", "x64"] = ""
     image_id: Annotated[Text, Field(description=f"An image that it has; `{NONE}`: devices without.")] = ""
     sort: Annotated[

@@ -20,8 +20,9 @@ from netboot_site.roles import may_write
 
 CHOICES_OFFERED = 300
 STATES = [
-    ("", "All states"), ("enrolled", "Enrolled"), ("disabled", "Disabled"), ("booting", "Booting now"),
-    ("in-use", "Disk in use"), ("failed", "Last boot failed"), (DeviceState.DISCOVERED, "Not approved"),
+    ("", "All states"), ("enrolled", "Enrolled"), ("disabled", "Disabled"), ("active", "Active now"),
+    ("booting", "Booting now"), ("in-use", "Disk in use"), ("failed", "Last boot failed"),
+    (DeviceState.DISCOVERED, "Not approved"),
 ]  # fmt: skip
 TYPES = [("", "All types"), *DeviceType.choices]
 FIELDS = {"text": "q", "state": "state", "device_type": "type", "group": "group", "image": "image"}

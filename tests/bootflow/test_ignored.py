@@ -12,9 +12,10 @@ from django.test import Client
 from django.utils import timezone
 
 from bootflow import checkin, statements
+from bootflow.figures import device_figures
 from bootflow.models import Boot, BootEvent
 from bootflow.outlook import outlook_of
-from bootflow.overview import DeviceFilter, device_counts, search_devices, waiting_devices
+from bootflow.overview import DeviceFilter, search_devices, waiting_devices
 from bootflow.recorder import ledger, sweep
 from bootflow.recorder.sighting import Sighting, Sign
 from bootflow.services import ignore_device, register_profile
@@ -98,7 +99,7 @@ def test_registering_it_by_its_address_makes_it_one_of_ours(ignored: Device) -> 
 
 def test_it_leaves_the_lists_and_figures_of_pages(ignored: Device) -> None:
     assert waiting_devices() == []
-    assert device_counts()["discovered"] == 0
+    assert device_figures().discovered == 0
     assert not search_devices(DeviceFilter(state="discovered")).exists()
     assert outlook_of(ignored).title == "Local disk"
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from bootflow.figures import device_figures
 from bootflow.models import Boot, Installer
+from bootflow.overview import DeviceFilter, search_devices
 from devices.models import Device, DeviceState
 from images.models import Image, Session
 from images.space import node_spaces
@@ -98,3 +99,5 @@ def test_a_device_is_active_for_its_disk_its_boot_or_its_asking_once_each() -> N
     Device.objects.filter(mac=mac_of(5)).update(state=DeviceState.DISCOVERED)
     found = device_figures()
     assert (found.active, found.disks_in_use, found.booting) == (3, 2, 1)
+    listed = [device.mac for device in search_devices(DeviceFilter(state="active"))]
+    assert sorted(listed) == [mac_of(0), mac_of(1), mac_of(2)], "the link's list shows others"
