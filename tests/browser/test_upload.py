@@ -125,7 +125,7 @@ def test_a_gibibyte_is_uploaded_with_a_bar_that_survives_a_reload(
     file = disk_file(GIB)
     dashboard.on("dialog", lambda dialog: dialog.accept())  # "leave the page?"
     begin(dashboard, base, file)
-    bar = dashboard.get_by_role("progressbar")
+    bar = dashboard.get_by_role("progressbar", name="Upload", exact=True)
     expect(dashboard.locator("[data-part=figures]")).to_contain_text("of 1 GiB ·")
     expect(bar).to_have_attribute("aria-valuenow", re.compile(r"[1-9]\d"))
     dashboard.reload()
