@@ -142,6 +142,8 @@ class PiMacPrefix(models.Model):
 
     class Meta:
         ordering = ["prefix"]
+        verbose_name = "Raspberry Pi's MAC prefix"
+        verbose_name_plural = "Raspberry Pis' MAC prefixes"
 
     def __str__(self) -> str:
         return self.prefix

@@ -7,4 +7,5 @@ class ImagesConfig(AppConfig):
     """Disks: images, their exports to devices over iSCSI, the storage nodes that hold them."""
 
     name = "images"
+    verbose_name = "Disks"
     default_auto_field = "django.db.models.BigAutoField"

@@ -10,6 +10,7 @@ from typing import Any
 from axes.admin import AccessAttemptAdmin
 from axes.models import AccessAttempt, AccessAttemptExpiration, AccessFailureLog, AccessLog
 from django import forms
+from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
@@ -232,6 +233,7 @@ class ContentTypeAdmin(SuperuserReads):
     search_fields = ["app_label", "model"]
 
 
+apps.get_app_config("axes").verbose_name = "Signing in"
 # The apps that these come from have registered their own already.
 admin.site.unregister([User, Group, AccessAttempt, AccessLog, AccessFailureLog])
 admin.site.register(User, AccountAdmin)

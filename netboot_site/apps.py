@@ -7,6 +7,7 @@ class NetbootSiteConfig(AppConfig):
     """Tokens, heartbeats, and the commands that start and stop everything."""
 
     name = "netboot_site"
+    verbose_name = "Orchestrator"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -204,6 +204,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_TZ = True
+FORMAT_MODULE_PATH = "netboot_site.locale"  # seconds matter in the administration, too
 STATIC_URL = "/static/"
 STATIC_ROOT = DATA_PATH / "static"
 STATICFILES_DIRS = [BASE_PATH / "static"]

@@ -125,4 +125,8 @@ class Migration(migrations.Migration):
             "ALTER TABLE bootflow_bootevent RESET (autovacuum_vacuum_scale_factor);"
             "ALTER TABLE bootflow_boot RESET (autovacuum_vacuum_scale_factor)",
         ),
+        migrations.AlterModelOptions(
+            name='pimacprefix',
+            options={'ordering': ['prefix'], 'verbose_name': "Raspberry Pi's MAC prefix", 'verbose_name_plural': "Raspberry Pis' MAC prefixes"},
+        ),
     ]
