@@ -56,12 +56,20 @@ class Step:
     @property
     def usual_words(self) -> str:
         """What is usual for this device; empty where nothing is known."""
-        return self._told("usually", self.usual)
+        return f"usually {brief(self.usual.median_seconds)}" if self.usual and self._lasts(self.usual) else ""
+
+    @property
+    def usual_within(self) -> str:
+        """How long nearly all of its boots take at most."""
+        return within(self.usual) if self.usual_words else ""
 
     @property
     def model_words(self) -> str:
         """What is usual for machines like it."""
-        return self._told("this model", self.model_usual)
+        usual = self.model_usual
+        if usual is None or not self._lasts(usual):
+            return ""
+        return f"this model {brief(usual.median_seconds)}{within(usual)}"
 
     @property
     def slow_words(self) -> str:
@@ -75,13 +83,17 @@ class Step:
     @property
     def words(self) -> str:
         """All of that."""
-        return ", ".join(filter(None, (self.usual_words, self.model_words, self.slow_words)))
+        told = self.usual_words + self.usual_within, self.model_words, self.slow_words
+        return ", ".join(filter(None, told))
 
-    def _told(self, word: str, usual: Usual | None) -> str:
+    def _lasts(self, usual: Usual) -> bool:
         """A stage that never lasts has no usual length."""
-        if usual is None or not (usual.median_seconds or self.lasted_seconds):
-            return ""
-        return f"{word} {brief(usual.median_seconds)}"
+        return bool(usual.median_seconds or self.lasted_seconds)
+
+
+def within(usual: Usual | None) -> str:
+    """The 95th percentile of enough boots."""
+    return f" (95 % within {brief(usual.p95_seconds)})" if usual and usual.count >= ENOUGH else ""
 
 
 def is_slow(lasted_seconds: float, usual: Usual | None) -> bool:

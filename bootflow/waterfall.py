@@ -29,7 +29,8 @@ class Row:
     width: float
     usual_left: float | None  # the device's median, and how far its 95th percentile is from there
     usual_width: float
-    model_left: float | None  # the model's median
+    model_left: float | None  # the same of its model
+    model_width: float
     moments: list[float]
 
 
@@ -87,15 +88,19 @@ def _row(step: Step, top: int, total: float) -> Row:
     def place(seconds: float) -> float:
         return round(min(100.0, max(0.0, 100 * seconds / total)), 2)
 
+    def span(usual: Usual | None) -> tuple[float | None, float]:
+        if usual is None:
+            return None, 0.0
+        start = place(step.after_seconds + usual.median_seconds)
+        return start, round(max(0.0, place(step.after_seconds + usual.p95_seconds) - start), 2)
+
     left = min(place(step.after_seconds), 100 - _LEAST_WIDTH)
     width = min(max(100 * step.lasted_seconds / total, _LEAST_WIDTH), 100 - left)
-    usual, model = step.usual, step.model_usual
-    usual_left = place(step.after_seconds + usual.median_seconds) if usual else None
-    usual_end = place(step.after_seconds + usual.p95_seconds) if usual else 0.0
+    usual_left, usual_width = span(step.usual)
+    model_left, model_width = span(step.model_usual)
     return Row(
         step=step, top=top, height=_LABEL + _BAR + (_WORDS if step.words else 0) + _GAP,
-        left=left, width=round(width, 2), usual_left=usual_left,
-        usual_width=round(max(0.0, usual_end - (usual_left or 0.0)), 2),
-        model_left=place(step.after_seconds + model.median_seconds) if model else None,
+        left=left, width=round(width, 2), usual_left=usual_left, usual_width=usual_width,
+        model_left=model_left, model_width=model_width,
         moments=[place(at) for at in step.moments[:_MOMENTS_SHOWN]],
     )  # fmt: skip

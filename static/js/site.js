@@ -44,7 +44,7 @@
   document.addEventListener("htmx:afterSettle", () => {
     const tail = atEnd && document.querySelector("[data-tail]");
     atEnd = null;
-    if (tail && endOf(document) > window.innerHeight) tail.lastElementChild.scrollIntoView({ block: "end" });
+    if (tail && endOf(document) > window.innerHeight) tail.lastElementChild.scrollIntoView({ block: "end", behavior: "instant" });
   });
   const lostNote = document.querySelector(".lost-note");
   const lostWords = lostNote?.textContent;

@@ -88,7 +88,7 @@ def test_slow_is_what_is_beyond_the_95th_percentile_of_enough_boots_and_is_notic
 def test_a_slow_stage_is_told_in_words() -> None:
     (tftp,) = (one for one in steps(boot(), events(*PC), {"iscsi": USUAL}) if one.stage == "iscsi")
     assert tftp.figure == "20 s"
-    assert tftp.words == "usually 4.0 s, slower than 95 % of its boots"
+    assert tftp.words == "usually 4.0 s (95 % within 6.0 s), slower than 95 % of its boots"
 
 
 def test_where_a_boot_stopped_nothing_is_compared() -> None:
@@ -96,7 +96,7 @@ def test_where_a_boot_stopped_nothing_is_compared() -> None:
     last = steps(row, events(*PC[:3]), {"tftp": USUAL})[-1]
     assert (last.status, last.is_slow) == ("failed", False)
     assert last.figure == "59 s, stopped here"
-    assert last.words == "usually 4.0 s"
+    assert last.words == "usually 4.0 s (95 % within 6.0 s)"
 
 
 def test_a_boot_that_failed_is_drawn_until_it_was_last_heard_of() -> None:
@@ -112,7 +112,7 @@ def test_a_whole_boot_is_compared_once_its_system_runs() -> None:
     assert not whole_of(boot(Outcome.FAILED, 40), USUAL, None).is_slow
     assert not whole_of(boot("", 40), USUAL, None).is_slow
     model = whole_of(boot(seconds=40), None, USUAL)
-    assert model.words == "this model 4.0 s, slower than 95 % of its model's boots"
+    assert model.words == "this model 4.0 s (95 % within 6.0 s), slower than 95 % of its model's boots"
 
 
 def test_bars_stand_under_one_scale_with_what_is_usual() -> None:
