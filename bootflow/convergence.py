@@ -154,6 +154,7 @@ def serving_facts() -> dict[str, Any]:
         "address": now.address,
         "dhcp_mode": now.dhcp_mode,
         "expected": list(settings.EXPECTED_SERVICES),
+        "node": settings.STORAGE_NODE,
         "api_port": settings.API_PORT,
         "dashboard_port": settings.DASHBOARD_PORT,
         "boot_http_port": settings.BOOT_HTTP_PORT,

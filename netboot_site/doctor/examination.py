@@ -121,6 +121,8 @@ def _read(reader: Reader) -> Any:
         return Silent(str(error))
     except OSError as error:
         return Silent(f"It cannot be seen: {(error.strerror or str(error)).lower()}.")
+    except (ValueError, KeyError):
+        return Silent("What was seen cannot be understood.")
     finally:
         connection.close()
 
@@ -133,7 +135,9 @@ def examine(*, ask_wire: bool = False) -> Report:
     place = _read(lambda: place_of(known.told, {} if known.told else read_our_variables()))
     findings = judge_database(rows if isinstance(rows, Rows) else rows.why)
     if isinstance(place, Place):
-        parts = [*_parts_of_host(), *_parts_of_place(place, known), _of_wire(place, known, ask=ask_wire)]
+        parts = [*_parts_of_host(), *_parts_of_place(place, known)]
+        if place.serves_site:
+            parts += [*_parts_of_site(place, known), _of_wire(place, known, ask=ask_wire)]
         if isinstance(rows, Rows):
             parts.append(_of_rows(place, rows))
         else:
@@ -155,13 +159,12 @@ def _no_place(trouble: Silent) -> Finding:
 
 
 def _parts_of_host() -> Iterable[Part]:
-    yield Part(_silent("loaders", BOOT_FILES, "Boot loaders"), read_boot_files, judge_boot_files)
     yield Part(_silent("data", STORAGE, "DATA_PATH"), read_data_path, judge_data_path)
     yield Part(_silent("redis", SERVICES, "Redis"), read_redis, judge_redis)
     yield Part(_silent("clock", TIME, "Clock of this host"), read_clock, judge_clock)
 
 
-def _parts_of_place(place: Place, rows: Rows) -> Iterable[Part]:
+def _parts_of_site(place: Place, rows: Rows) -> Iterable[Part]:
     ports = wanted_ports(place, has_further_networks=rows.has_further_networks)
     held = {(port.is_udp, port.number): port.program for port in ports}
     yield Part(
@@ -173,12 +176,16 @@ def _parts_of_place(place: Place, rows: Rows) -> Iterable[Part]:
         lambda seen: judge_ports(ports, seen),
     )
     yield Part(
-        _silent("reach", NETWORK, "Reachability"),
-        lambda: read_reach(place, rows.nodes), lambda seen: judge_reach(place, rows.nodes, seen),
-    )  # fmt: skip
-    yield Part(
         _silent("firewall", NETWORK, "Firewall of this host"),
         read_rules, lambda rules: judge_firewall(place.interface, ports, rules),
+    )  # fmt: skip
+    yield Part(_silent("loaders", BOOT_FILES, "Boot loaders"), read_boot_files, judge_boot_files)
+
+
+def _parts_of_place(place: Place, rows: Rows) -> Iterable[Part]:
+    yield Part(
+        _silent("reach", NETWORK, "Reachability"),
+        lambda: read_reach(place, rows.nodes), lambda seen: judge_reach(place, rows.nodes, seen),
     )  # fmt: skip
     yield Part(
         _silent("processes", SERVICES, "Processes"),

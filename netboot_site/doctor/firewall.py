@@ -37,7 +37,7 @@ def read_rules() -> Any:
     """nftables' rules as JSON, which root alone may read; iptables' own are among them. None without nft."""
     if shutil.which("nft", path=system.PLAIN["PATH"]) is None:
         return None
-    done = system.run(["nft", "-j", "list", "ruleset"], timeout_seconds=2)
+    done = system.run(["nft", "-j", "list", "ruleset"], timeout_seconds=2, env=system.PLAIN)
     if done.exit_code != 0:
         raise UnavailableError("Only root may read the firewall's rules.")
     return json.loads(done.stdout or "{}")

@@ -33,7 +33,7 @@ class Link:
 
 def read_links() -> Mapping[str, Link]:
     """All of them by name. Raises UnavailableError."""
-    done = system.run(["ip", "-json", "address", "show"], timeout_seconds=2)
+    done = system.run(["ip", "-json", "address", "show"], timeout_seconds=2, env=system.PLAIN)
     if done.exit_code != 0:
         raise UnavailableError("The network interfaces cannot be listed.")
     return parse_links(done.stdout)

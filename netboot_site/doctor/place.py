@@ -38,6 +38,8 @@ class Place:
     boot_http_port: int
     iscsi_port: int
 
+    serves_site: bool = True  # a host may serve disks alone, for a site that runs elsewhere
+
     @property
     def serves_boot(self) -> bool:
         """Whether dnsmasq belongs to it: without root it does not."""
@@ -113,6 +115,8 @@ def place_of(told: Mapping[str, Any] | None, variables: Mapping[str, str]) -> Pl
 
     Raises UnavailableError where there is no network to serve.
     """
+    if settings.STORAGE_ONLY or (told and told.get("node") != settings.STORAGE_NODE):
+        return _storage_host()
     if told:
         known = {name: told[name] for name in _TOLD}
         return Place(**known, expected=frozenset(told["expected"]), node=settings.STORAGE_NODE)
@@ -127,7 +131,19 @@ def place_of(told: Mapping[str, Any] | None, variables: Mapping[str, str]) -> Pl
         interface=interface, address=address, node=settings.STORAGE_NODE,
         dhcp_mode=variables.get("DHCP_MODE") or dhcp_of(choice, interface)[0],
         expected=frozenset(expected.split(",") if expected else settings.EXPECTED_SERVICES),
-        **{name: int(variables.get(name.upper()) or getattr(settings, name.upper())) for name in _PORTS},
+        **_ports(variables),
+    )  # fmt: skip
+
+
+def _ports(variables: Mapping[str, str]) -> dict[str, Any]:
+    return {name: int(variables.get(name.upper()) or getattr(settings, name.upper())) for name in _PORTS}
+
+
+def _storage_host() -> Place:
+    """A host with nothing of the site but a storage node."""
+    return Place(
+        interface="", address="", dhcp_mode="off", expected=frozenset({"storage-http", "tgtd"}),
+        node=settings.STORAGE_NODE, serves_site=False, **_ports({}),
     )  # fmt: skip
 
 

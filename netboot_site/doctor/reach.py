@@ -29,9 +29,9 @@ Probe = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Why something cannot be reached; empty: it can. `tftp` is None where nothing is served."""
+    """Why something cannot be reached; empty: it can. None: it is not to be served here."""
 
-    http: str
+    http: str | None
     tftp: str | None
     portals: Mapping[str, str]  # by storage node
 
@@ -40,7 +40,7 @@ def read_reach(place: Place, nodes: Iterable[Node]) -> Reached:
     """Each within two seconds, with sockets bound to the boot interface."""
     portals = {node.name: _tried(lambda portal=node.portal: login(*_split(portal))) for node in nodes}  # type: ignore[misc]
     return Reached(
-        http=_tried(lambda: fetch_script(place)),
+        http=_tried(lambda: fetch_script(place)) if place.serves_site else None,
         tftp=_tried(lambda: fetch_loader(place)) if place.serves_boot else None,
         portals=portals,
     )
@@ -139,7 +139,7 @@ def _split(portal: str) -> tuple[str, int]:
 
 def judge_reach(place: Place, nodes: Iterable[Node], reached: Reached) -> list[Finding]:
     """A finding for each way. Pure."""
-    found = [_judge_http(place, reached.http)]
+    found = [] if reached.http is None else [_judge_http(place, reached.http)]
     if reached.tftp is not None:
         found.append(_judge_tftp(place, reached.tftp))
     return found + [_judge_portal(place, node, reached.portals[node.name]) for node in nodes]

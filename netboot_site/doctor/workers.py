@@ -129,7 +129,7 @@ def judge_processes(place: Place, states: Mapping[str, str] | None) -> list[Find
             found.append(subject.good("It is at work."))
         else:
             found.append(subject.bad(f"It {state}.", log_of(name)))
-    if "dnsmasq" not in place.expected:
+    if place.serves_site and "dnsmasq" not in place.expected:
         found.append(
             subjects["dnsmasq"].bad(
                 "It is left out, since the orchestrator was not started as root.", f"sudo {START}"

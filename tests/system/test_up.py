@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.system.instance import Instance, wait_for
+from tests.system.instance import PROJECT, Instance, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +35,23 @@ def test_the_boot_port_carries_boot_endpoints_alone(orchestrator: Instance) -> N
         assert answer.status == 404, f"{path}: {answer.status}"
         assert "html" not in answer.headers["content-type"], path
     assert orchestrator.http("GET", "/boot/boot.ipxe", port=8080).text.startswith("#!ipxe")
+
+
+def test_the_doctor_finds_nothing_broken_as_a_service_and_as_root(orchestrator: Instance) -> None:
+    orchestrator.wait_until_healthy()
+    told = orchestrator.api("GET", "/api/v1/doctor").json
+    assert [one["what"] for one in told["findings"] if one["state"] == "bad"] == []
+    python = str(PROJECT / ".venv/bin/python")
+    done = subprocess.run(
+        orchestrator.wire.inside(python, str(PROJECT / "manage.py"), "doctor", "--json"),
+        env={"PATH": "/usr/bin:/bin", "DATA_PATH": str(orchestrator.data_path)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    found = {one["key"]: one for one in json.loads(done.stdout)["findings"]}
+    assert [one["what"] for one in found.values() if one["state"] == "bad"] == []
+    assert found["answers"]["state"] == "good", "root hears what our own server tells machines"
+    assert found["other-servers"]["what"].startswith("Nobody on the wire hands out addresses")
+    assert done.returncode == 1, "a proxy alone gives no machine an address"
 
 
 @pytest.mark.parametrize(

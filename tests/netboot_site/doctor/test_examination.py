@@ -22,11 +22,11 @@ from netboot_site.doctor.sockets import Listening
 from netboot_site.errors import UnavailableError
 from netboot_site.heartbeat import beat, tell_facts
 from netboot_site.models import HostFacts
-from tests.netboot_site.doctor.places import FACTS, OURS, ROUTER, checked, look, place, rows
+from tests.netboot_site.doctor.places import FACTS, OURS, ROUTER, checked, look, node, place, rows
 
 TOLD = {
     "interface": "eth7", "address": "10.7.0.1", "dhcp_mode": "server", "expected": ["tgtd"],
-    "api_port": 1, "dashboard_port": 2, "boot_http_port": 3, "iscsi_port": 4,
+    "node": "local", "api_port": 1, "dashboard_port": 2, "boot_http_port": 3, "iscsi_port": 4,
 }  # fmt: skip
 
 
@@ -77,6 +77,7 @@ def test_a_reader_that_hangs_holds_up_nobody() -> None:
         ),
         (PermissionError(13, "Permission denied"), "It cannot be seen: permission denied."),
         (OperationalError("connection refused"), "connection refused"),
+        (ValueError("no JSON"), "What was seen cannot be understood."),
     ],
 )
 def test_a_reader_that_fails_says_why(error: Exception, why: str) -> None:
@@ -110,6 +111,20 @@ def test_without_a_network_it_says_so_and_goes_on(readers: Callable[..., None], 
     found = by_key(examine())
     assert (found["interface"].state, found["interface"].what) == ("bad", "No.")
     assert "clock" in found
+
+
+def test_a_host_that_serves_disks_alone_misses_nothing_of_the_site(
+    readers: Callable[..., None], settings: Any
+) -> None:
+    settings.STORAGE_NODE = "disks-2"
+    nodes = (node("local"), node("disks-2"))
+    readers(
+        read_rows=rows(told=TOLD, nodes=nodes), read_processes={"storage-http": "healthy"},
+        read_reach=Reached(None, None, {"local": "", "disks-2": ""}),
+    )  # fmt: skip
+    found = by_key(examine())
+    assert {"reach-iscsi-disks-2", "portal-disks-2", "process-storage-http", "database"} <= set(found)
+    assert not {"interface", "port-tcp-8080", "other-servers", "loader-bios", "process-dnsmasq"} & set(found)
 
 
 def test_what_a_reader_does_not_see_is_not_known(readers: Callable[..., None]) -> None:

@@ -115,6 +115,7 @@ def test_where_nobody_is_each_way_says_so_and_none_hangs(monkeypatch: pytest.Mon
     [
         (Reached("", "", {"local": ""}), "good good good", "The target server takes logins."),
         (Reached("", None, {"local": ""}), "good good", "The target server takes logins."),
+        (Reached(None, None, {"local": ""}), "good", "The target server takes logins."),
         (
             Reached("connection refused", "the server refuses: not found", {"local": "connection refused"}),
             "bad bad bad", "A login was not taken: connection refused.",
