@@ -333,7 +333,7 @@ def test_the_statements_stay_short_enough_to_be_remembered() -> None:
     lengths = {"first": len(FIRST_SCRIPT), "next": len(NEXT_SCRIPT), "refresh": len(REFRESH)}
     assert {name: size for name, size in lengths.items() if size > 4096} == {}
     assert "v.number" in FIRST_SCRIPT
-    assert "base.number" in NEXT_SCRIPT
+    assert "v.number" in NEXT_SCRIPT
 
 
 def test_a_layer_that_has_no_row_any_more_is_no_error(
