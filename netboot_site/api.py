@@ -19,6 +19,7 @@ from netboot_site.errors import (
     ConflictError,
     NotFoundError,
     OrchestratorError,
+    OutdatedError,
     UnavailableError,
     ValidationError,
 )
@@ -31,6 +32,7 @@ STATUS_OF_ERROR: dict[type[OrchestratorError], int] = {
     ValidationError: 422,
     NotFoundError: 404,
     ConflictError: 409,
+    OutdatedError: 412,
     UnavailableError: 503,
 }
 

@@ -21,5 +21,9 @@ class ConflictError(OrchestratorError):
     """Right in itself, but not in the present state (409)."""
 
 
+class OutdatedError(OrchestratorError):
+    """Somebody else was faster: what the change was made from is no longer so (412)."""
+
+
 class UnavailableError(OrchestratorError):
     """A daemon or a resource does not answer now; trying again later may work (503)."""

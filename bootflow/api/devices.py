@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
+from bootflow.editions import edition_of, expect_one_of
 from bootflow.models import KernelSet, PiTree, PiTreeState
 from bootflow.overview import NONE, SORTS, DeviceFilter, search_devices
 from bootflow.raspberry_pi.shown import tree_shown
@@ -38,6 +41,7 @@ from netboot_site.errors import ValidationError
 from netboot_site.formats import parse_mac
 
 router = Router()
+_ETAG = re.compile(r'(?:W/)?"([^"]+)"')
 _NOT_SEEN = {"state": PiTreeState.WAITING, "names": [], "missing": [], "last_error": ""}
 
 
@@ -90,34 +94,53 @@ def add_device(request: HttpRequest, body: DeviceIn) -> Status[DeviceOut]:
 
 
 @router.get("/devices/{mac}", response=DeviceOut)
-def show_device(request: HttpRequest, mac: str) -> DeviceOut:
-    """One device; its MAC address in any spelling."""
-    return shown(get_device(mac=mac).mac)
+def show_device(request: HttpRequest, response: HttpResponse, mac: str) -> DeviceOut:
+    """One device; its MAC address in any spelling. `ETag` names what is set for it: see If-Match of PATCH."""
+    return _shown_with_tag(response, get_device(mac=mac))
 
 
 @router.put("/devices/{mac}", response=DeviceOut)
-def replace_device(request: HttpRequest, mac: str, body: DeviceReplace) -> DeviceOut:
-    """Replace a device: what is left out gets its default."""
+def replace_device(request: HttpRequest, response: HttpResponse, mac: str, body: DeviceReplace) -> DeviceOut:
+    """Replace a device: what is left out gets its default. If-Match: see PATCH."""
     device = get_device(mac=mac)
     _check_same_mac(device, body.mac)
-    update_profile(device=device, **_profile(body.model_dump(exclude={"mac"})))
-    return shown(device.mac)
+    with transaction.atomic():
+        _expect_match(request, device)
+        update_profile(device=device, **_profile(body.model_dump(exclude={"mac"})))
+    return _shown_with_tag(response, device)
 
 
 @router.patch("/devices/{mac}", response=DeviceOut)
-def change_device(request: HttpRequest, mac: str, body: DevicePatch) -> DeviceOut:
-    """Change any part of a device."""
+def change_device(request: HttpRequest, response: HttpResponse, mac: str, body: DevicePatch) -> DeviceOut:
+    """Change any part of a device. With `If-Match` (an ETag) 412 if somebody changed it since."""
     device = get_device(mac=mac)
     _check_same_mac(device, body.mac)
-    update_profile(device=device, **_profile(body.model_dump(exclude_unset=True, exclude={"mac"})))
-    return shown(device.mac)
+    with transaction.atomic():
+        _expect_match(request, device)
+        update_profile(device=device, **_profile(body.model_dump(exclude_unset=True, exclude={"mac"})))
+    return _shown_with_tag(response, device)
 
 
 @router.delete("/devices/{mac}", response={204: None})
 def remove_device(request: HttpRequest, mac: str) -> Status[None]:
-    """Forget a device and free its disk; refused while the disk is in use."""
-    delete_profile(device=get_device(mac=mac))
+    """Forget a device and free its disk; refused while the disk is in use. If-Match: see PATCH."""
+    device = get_device(mac=mac)
+    with transaction.atomic():
+        _expect_match(request, device)
+        delete_profile(device=device)
     return Status(204, None)
+
+
+def _expect_match(request: HttpRequest, device: Device) -> None:
+    """RFC 9110, section 13.1.1. A weak ETag counts, too: nginx makes ours weak where it compresses."""
+    given = request.headers.get("If-Match", "").strip()
+    if given and given != "*":
+        expect_one_of(device=device, editions=_ETAG.findall(given) or ["unknown"])
+
+
+def _shown_with_tag(response: HttpResponse, device: Device) -> DeviceOut:
+    response["ETag"] = f'"{edition_of(device.mac)}"'
+    return shown(device.mac)
 
 
 @router.put("/devices/{mac}/boot-once", response=DeviceOut)
