@@ -26,6 +26,7 @@ from django.test.testcases import LiveServerThread  # noqa: E402
 from playwright.sync_api import Browser, Page  # noqa: E402
 
 from bootflow import pi_overview  # noqa: E402
+from bootflow.lists import keep_list  # noqa: E402
 from bootflow.models import Boot, Outcome  # noqa: E402
 from bootflow.raspberry_pi.waiting.outlook import WaitingSystem  # noqa: E402
 from bootflow.views import network as network_pages  # noqa: E402
@@ -69,6 +70,13 @@ def site() -> Iterator[str]:
             server.terminate()
 
 
+def looked_at_list() -> str:
+    """A list that somebody is about to import: two new rooms' worth, and a slip of the pen."""
+    rows = [f"52:54:00:2b:00:{n:02x},lab2-{n:02},x64,Lab 2,debian-12-golden,overlay" for n in range(1, 9)]
+    text = "\n".join(["mac,name,device_type,group,image,mode", *rows, "52:54:00:2b:00,lab2-09,x64,Lab 2,,"])
+    return str(keep_list(file_name="lab2.csv", text=text, changes_known=False).pk)
+
+
 def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
     """Name -> address, window and colours, asked for when rows are there."""
     pi = Device.objects.get(name="signage-entrance")
@@ -86,6 +94,11 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "phone": lambda: ("/", PHONE, "light"),
         "network": lambda: ("/network/", DESKTOP, "light"),
         "devices": lambda: ("/devices/", DESKTOP, "light"),
+        "devices-dark": lambda: ("/devices/?sort=-last_boot_at", DESKTOP, "dark"),
+        "devices-phone": lambda: ("/devices/", PHONE, "light"),
+        "devices-delete": lambda: ("/devices/bulk/?action=delete&all=1&group=Lab+1", DESKTOP, "light"),
+        "devices-import": lambda: (f"/devices/import/{looked_at_list()}/", DESKTOP, "light"),
+        "groups": lambda: ("/groups/", DESKTOP, "light"),
         "device": lambda: (f"/devices/{mac_of(2)}/", DESKTOP, "light"),
         "wizard": lambda: ("/devices/wizard/", DESKTOP, "light"),
         "wizard-dark": lambda: ("/devices/wizard/", DESKTOP, "dark"),
