@@ -58,7 +58,7 @@ class DeviceQuery(Schema):
     sort: Annotated[
         Text,
         Field(
-            pattern=f"^-?({'|'.join(SORTS)})$",
+            pattern=f"^(-?({'|'.join(SORTS)}))?$",
             description="With a minus before it: the other way round. What is equal is sorted by name.",
         ),
     ] = "name"

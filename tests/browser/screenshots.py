@@ -77,6 +77,18 @@ def looked_at_list() -> str:
     return str(keep_list(file_name="lab2.csv", text=text, changes_known=False).pk)
 
 
+def device_list_shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
+    """The table of devices and what leads on from it."""
+    return {
+        "devices": lambda: ("/devices/", DESKTOP, "light"),
+        "devices-dark": lambda: ("/devices/?sort=-last_boot_at", DESKTOP, "dark"),
+        "devices-phone": lambda: ("/devices/", PHONE, "light"),
+        "devices-delete": lambda: ("/devices/bulk/?action=delete&all=1&group=Lab+1", DESKTOP, "light"),
+        "devices-import": lambda: (f"/devices/import/{looked_at_list()}/", DESKTOP, "light"),
+        "groups": lambda: ("/groups/", DESKTOP, "light"),
+    }
+
+
 def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
     """Name -> address, window and colours, asked for when rows are there."""
     pi = Device.objects.get(name="signage-entrance")
@@ -92,13 +104,8 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "dashboard": lambda: ("/", DESKTOP, "light"),
         "dashboard-dark": lambda: ("/", DESKTOP, "dark"),
         "phone": lambda: ("/", PHONE, "light"),
+        **device_list_shots(),
         "network": lambda: ("/network/", DESKTOP, "light"),
-        "devices": lambda: ("/devices/", DESKTOP, "light"),
-        "devices-dark": lambda: ("/devices/?sort=-last_boot_at", DESKTOP, "dark"),
-        "devices-phone": lambda: ("/devices/", PHONE, "light"),
-        "devices-delete": lambda: ("/devices/bulk/?action=delete&all=1&group=Lab+1", DESKTOP, "light"),
-        "devices-import": lambda: (f"/devices/import/{looked_at_list()}/", DESKTOP, "light"),
-        "groups": lambda: ("/groups/", DESKTOP, "light"),
         "device": lambda: (f"/devices/{mac_of(2)}/", DESKTOP, "light"),
         "wizard": lambda: ("/devices/wizard/", DESKTOP, "light"),
         "wizard-dark": lambda: ("/devices/wizard/", DESKTOP, "dark"),
