@@ -96,10 +96,10 @@ def check_database() -> Checked:
         connection.close()
 
 
-def check_redis() -> Checked:
+def check_redis(within_seconds: float = _SOCKET_SECONDS) -> Checked:
     """Redis, which carries messages between web and workers."""
     client = redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_SOCKET_SECONDS
+        settings.REDIS_URL, socket_timeout=within_seconds, socket_connect_timeout=within_seconds
     )
     try:
         client.ping()

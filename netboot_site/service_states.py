@@ -21,7 +21,7 @@ _ROLES = {
     "dnsmasq": (
         "DHCP and TFTP", "Machines that run notice nothing; none can start from the network until it is back."
     ),
-    "boot": ("what machines ask at boot", "Machines that start now wait for it and ask again."),
+    "boot": ("scripts for machines", "Machines that start now wait for it and ask again."),
     "tgtd": (
         "disks over iSCSI",
         "Machines that use its disks wait, and carry on when it is back; none can start from one until then.",
@@ -32,6 +32,7 @@ _ROLES = {
     "recorder": ("records each boot", "Machines boot; what they did is read from the logs when it is back."),
     "storage-http": ("bytes of disks in and out", "Uploads and downloads of disks wait for it."),
 }  # fmt: skip
+_REDIS_SECONDS = 0.3  # for a page; a Redis at work answers within a millisecond
 _SILENT = "Its log tells why."
 
 
@@ -83,14 +84,14 @@ class SeenNode(NamedTuple):
 def service_states(nodes: Iterable[Node]) -> list[Service]:
     """Every service that is expected here, and those of each storage node. One query."""
     beats = {row.name: row for row in Heartbeat.objects.all()}
-    found = {**check_redis(), **check_processes()}
+    found = {**check_redis(_REDIS_SECONDS), **check_processes()}
     processes = [_process(name, state) for name, state in sorted(found.items())]
     return [_of("postgresql", UP), *processes, *_workers(beats), *_storage(nodes, beats)]
 
 
 def outages(nodes: Iterable[Node]) -> list[Service]:
     """What is down of Redis and storage nodes; a node's silence is its worker's. No query."""
-    found = [_process(name, state) for name, state in check_redis().items()]
+    found = [_process(name, state) for name, state in check_redis(_REDIS_SECONDS).items()]
     found.extend(_storage_worker(node) or _target_server(node) for node in nodes)
     return [one for one in found if one.state == DOWN]
 

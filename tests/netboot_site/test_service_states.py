@@ -97,7 +97,7 @@ def test_a_process_that_is_down_says_so(processes: dict[str, str]) -> None:
 
 
 def test_without_redis_changes_are_said_to_take_effect_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(states, "check_redis", lambda: {"redis": "does not answer"})
+    monkeypatch.setattr(states, "check_redis", lambda seconds: {"redis": "does not answer"})
     assert "takes effect when it is back" in look("redis").trouble
 
 
