@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from bootflow import bundle
 from bootflow.boot_schemas import BootDetailOut, BootOut, boot_detail_out, boot_out
@@ -24,6 +25,17 @@ router = Router()
 Limit = Annotated[int, Query(ge=0, le=1000)]
 
 
+def _in_utc(at: datetime) -> datetime:
+    """PostgreSQL takes no offset of 16 hours and more."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("This time is out of range.") from error
+
+
+Time = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class BootQuery(Schema):
     """Which boots a list shows."""
 
@@ -34,8 +46,8 @@ class BootQuery(Schema):
         Text, Field(description=f"A kind of reason ({', '.join(LABELS)}), or words of the sentence.")
     ] = ""
     stage: Literal["", "dhcp", "firmware", "tftp", "script", "installer", "iscsi", "os"] = ""
-    since: Annotated[AwareDatetime | None, Field(description="Powered on at this time or later.")] = None
-    until: Annotated[AwareDatetime | None, Field(description="Powered on before this time.")] = None
+    since: Annotated[Time | None, Field(description="Powered on at this time or later.")] = None
+    until: Annotated[Time | None, Field(description="Powered on before this time.")] = None
 
     def chosen(self) -> BootFilter:
         """As the search takes it. Raises ValidationError for what is no MAC address."""

@@ -89,10 +89,17 @@ def test_the_api_finds_boots_by_words_of_the_reason_by_device_and_by_time(
 @pytest.mark.parametrize(
     "query",
     ["outcome=no", "stage=no", "mac=no", "since=no", "since=2026-01-01T00:00:00", "limit=1001", "offset=-1",
+     "since=0001-01-01T00:00:00%2B10:00", "until=9999-12-31T23:00:00-10:00",
      "offset=99999999999999999999", "q=" + 201 * "a", "reason=%00"],
 )  # fmt: skip
 def test_the_api_refuses_what_is_no_filter(api: Api, query: str) -> None:
     assert api.get(f"/api/v1/boots?{query}").status_code == 422
+
+
+@pytest.mark.parametrize("at", ["0257-11-18T18:39:06-22:14", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z"])
+def test_a_time_far_away_is_a_time(api: Api, some: dict[str, Boot], at: str) -> None:
+    found = len(api.get(f"/api/v1/boots?since={at}").json()), len(api.get(f"/api/v1/boots?until={at}").json())
+    assert found == ((0, 6) if at.startswith("9999") else (6, 0))
 
 
 @pytest.mark.parametrize("span", ["hour", "day", "week", "month"])
