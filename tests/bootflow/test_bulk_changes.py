@@ -8,6 +8,7 @@ from unittest.mock import patch
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -16,6 +17,7 @@ from django.utils import timezone
 from bootflow import bulk as bulk_module
 from bootflow.bulk import begin_bulk, carry_on, carry_on_with_all, macs_done, stop_bulk
 from bootflow.bulk_actions import _CHANGES
+from bootflow.jobs.tasks import go_on
 from bootflow.models import BootPlan, BulkAction, BulkChange, Installer
 from bootflow.services import register_profile
 from devices.models import Device, DeviceState, Group
@@ -153,6 +155,17 @@ def test_what_takes_long_goes_on_later_where_it_was(six: list[str]) -> None:
     bulk.refresh_from_db()
     assert (bulk.state, bulk.left) == ("done", 0)
     assert Device.objects.filter(state=DeviceState.DISABLED).count() == 6
+
+
+def test_the_timer_goes_on_with_what_was_begun(six: list[str]) -> None:
+    bulk = begun("disable", six)
+    assert "bootflow.bulk" in {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
+    assert go_on.name == "bootflow.bulk"
+    go_on()
+    bulk.refresh_from_db()
+    assert bulk.state == "done"
+    person = Change.objects.filter(kind="device", key=six[0]).values_list("person", flat=True)
+    assert set(person) <= {"anna", ""}
 
 
 def test_it_stops_when_somebody_says_so_and_what_had_no_turn_stays(six: list[str]) -> None:
