@@ -145,7 +145,7 @@ def examine(*, ask_wire: bool = False) -> Report:
                 _WORKERS.unknown("What they did last stands in the database, which is away.", START)
             )
     else:
-        findings.append(_no_place(place))
+        findings.append(_no_place(place, findings[0].state))
         parts = list(_parts_of_host())
     seen = read_all({str(number): part.read for number, part in enumerate(parts)}, READ_WITHIN_SECONDS)
     for part, saw in zip(parts, seen.values(), strict=True):
@@ -153,8 +153,10 @@ def examine(*, ask_wire: bool = False) -> Report:
     return Report(at, time.monotonic() - started, _ordered(findings))
 
 
-def _no_place(trouble: Silent) -> Finding:
+def _no_place(trouble: Silent, database: State) -> Finding:
     subject = Subject("interface", NETWORK, "Boot interface", "Machines are answered on it alone.")
+    if database == State.UNKNOWN:
+        return subject.unknown("This user may not see which interface is served.")
     return subject.bad(trouble.why, "BOOT_INTERFACE=eth0 make up")
 
 

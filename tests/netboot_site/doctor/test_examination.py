@@ -113,6 +113,15 @@ def test_without_a_network_it_says_so_and_goes_on(readers: Callable[..., None], 
     assert "clock" in found
 
 
+def test_a_user_who_may_see_nothing_is_told_no_harm(readers: Callable[..., None]) -> None:
+    readers(
+        read_rows=fail(OperationalError("Permission denied")), read_our_variables={},
+        place_of=fail(UnavailableError("There is no default route.")),
+    )  # fmt: skip
+    found = by_key(examine())
+    assert (found["database"].state, found["interface"].state) == ("unknown", "unknown")
+
+
 def test_a_host_that_serves_disks_alone_misses_nothing_of_the_site(
     readers: Callable[..., None], settings: Any
 ) -> None:
