@@ -13,7 +13,7 @@ from django.db.models import Count, Min
 from django.utils import timezone
 
 from bootflow.models import Boot, BootEvent, Stage
-from devices.models import Device, DeviceState
+from devices.models import Device
 from images.models import Session
 from netboot_site import trimming
 
@@ -87,7 +87,7 @@ def _forget_devices() -> bool:
     gone = timezone.now() - timedelta(days=settings.DISCOVERED_DAYS)
     forgotten = Device.objects.discovered().filter(last_seen_at__lt=gone).values_list("pk", flat=True)
     doomed = list(forgotten[:DELETE_STEP])
-    Device.objects.filter(pk__in=doomed, state=DeviceState.DISCOVERED).delete()
+    Device.objects.discovered().filter(pk__in=doomed).delete()
     return len(doomed) >= DELETE_STEP
 
 

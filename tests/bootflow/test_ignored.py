@@ -16,7 +16,7 @@ from bootflow.figures import device_figures
 from bootflow.models import Boot, BootEvent
 from bootflow.outlook import outlook_of
 from bootflow.overview import DeviceFilter, search_devices, waiting_devices
-from bootflow.recorder import ledger, sweep
+from bootflow.recorder import bounds, ledger
 from bootflow.recorder.sighting import Sighting, Sign
 from bootflow.services import ignore_device, register_profile
 from devices.models import Device, DeviceState
@@ -152,7 +152,7 @@ def test_the_recorder_still_writes_of_others(ignored: Device) -> None:
 def test_it_is_not_forgotten(ignored: Device, settings: Any) -> None:
     long_ago = timezone.now() - timedelta(days=settings.DISCOVERED_DAYS + 1)
     Device.objects.update(last_seen_at=long_ago)
-    sweep.trim_history()
+    bounds.trim_history()
     assert Device.objects.filter(mac=MAC).exists()
 
 

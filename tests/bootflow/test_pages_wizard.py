@@ -215,6 +215,9 @@ def test_a_machine_is_ignored_after_a_question_and_taken_back(operator_client: C
     assert one not in text(operator_client.post(path, follow=True)).replace(f"{one} is ignored", "")
     ignored = operator_client.get("/devices/ignored/").content.decode()
     assert one in ignored
+    own = text(operator_client.get(f"/devices/{one}/"))
+    assert "Ignored" in own
+    assert "Take back" in own
     assert one in text(operator_client.post(f"/devices/{one}/heed/", follow=True))
     assert one in operator_client.get(PAGE).content.decode()
 
