@@ -63,7 +63,7 @@ def _trim_devices_boots() -> bool:
     most = settings.BOOT_HISTORY_DEVICE_MAX
     if trimming.count_of(Boot, 2 * most) <= most:
         return False
-    counts = Boot.objects.order_by().values("mac").annotate(count=Count("pk")).filter(count__gt=most)
+    counts = Boot.objects.order_by().values("mac").annotate(count=Count("*")).filter(count__gt=most)
     found = list(counts.values_list("mac", "count")[:1])
     for mac, count in found:
         ended = Boot.objects.filter(mac=mac).exclude(finished_at=None).order_by("started_at", "id")
