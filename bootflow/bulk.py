@@ -107,8 +107,11 @@ def _take_turn(bulk: BulkChange) -> None:
 
 
 def _device(mac: str) -> Device:
-    """Its row as it is now, and locked: what was read a moment ago is not written back."""
-    device = Device.objects.select_for_update().filter(mac=mac).first()
+    """Its row as it is now, and locked: what was read a moment ago is not written back.
+
+    Not as for a deletion: whoever gives it a disk holds the image already, and would wait for us in a ring.
+    """
+    device = Device.objects.select_for_update(no_key=True).filter(mac=mac).first()
     if device is None:
         raise NotFoundError("It is not registered any more.")
     if device.state == DeviceState.DISCOVERED:

@@ -22,7 +22,6 @@ BATCH_ROWS = 5000
 SHOWN_MISTAKES = 50
 _COMPARED = {
     "name": "name",
-    "device_type": "type",
     "group": "group",
     "serial": "serial",
     "channel": "channel",
@@ -63,6 +62,8 @@ class _Import:
 
     rows: list[Row]
     fates: dict[int, Fate] = field(default_factory=dict)
+    given: set[int] = field(default_factory=set)  # lines whose device has got a disk
+    types: dict[int, str] = field(default_factory=dict)  # what they were, where they changed
 
     def tell(self, row: Row, fate: str, why: str = "") -> None:
         self.fates[row.line] = Fate(row.line, row.mac, row.name, fate, why)
@@ -80,23 +81,29 @@ def _carry_out(lines: Iterable[str], *, changes_known: bool) -> list[Fate]:
     """Each line's fate, in their order; as long as one is refused, the caller takes all of it back."""
     rows, refused = read_rows(lines)
     work = _Import(rows, {fate.line: fate for fate in refused})
-    known = _known(rows)
+    macs = [row.mac for row in rows]
+    known = set(Device.objects.known().filter(mac__in=macs).values_list("mac", flat=True))
     for row in rows:
         if row.mac in known and not changes_known:
             work.refuse(row, f"{row.mac} is registered already.")
     _check_kernel_sets(work)
     groups = _groups({row.group for row in work.left() if row.group})
     _register([row for row in work.left() if row.mac not in known], groups, work)
-    _change([row for row in work.left() if row.mac in known], known, groups, work)
-    _choose_kernel_sets(work)
+    _change_types([row for row in work.left() if row.mac in known], work)
     _assign(work)
+    _change([row for row in work.left() if row.mac in known], groups, work)
+    _choose_kernel_sets(work)
     return [work.fates[line] for line in sorted(work.fates)]
 
 
 def _known(rows: list[Row]) -> dict[str, Device]:
-    """Registered devices by MAC address, locked: nobody changes them meanwhile."""
-    found = Device.objects.known().filter(mac__in=[row.mac for row in rows]).select_for_update(of=("self",))
-    return {device.mac: device for device in found.select_related("group", "boot_plan").order_by("mac")}
+    """Registered devices by MAC address, locked: nobody changes them meanwhile.
+
+    Late, since disks take time: a machine that boots waits for this lock to note that it was seen.
+    """
+    found = Device.objects.known().filter(mac__in=[row.mac for row in rows])
+    locked = found.select_for_update(of=("self",), no_key=True).select_related("group", "boot_plan")
+    return {device.mac: device for device in locked.order_by("mac")}
 
 
 def _check_kernel_sets(work: _Import) -> None:
@@ -141,27 +148,47 @@ def _device(row: Row, groups: dict[str, Group]) -> Device:
     )
 
 
-def _change(rows: list[Row], known: dict[str, Device], groups: dict[str, Group], work: _Import) -> None:
-    """Registered devices become what their lines say; an empty serial or state says nothing."""
-    changed, notes = [], []
+def _change_types(rows: list[Row], work: _Import) -> None:
+    """Through the service, which knows what stands against another type; before disks, which must fit it."""
+    present = Device.objects.in_bulk([row.mac for row in rows], field_name="mac")
     for row in rows:
-        device = known[row.mac]
-        words = _differences(row, device)
-        work.tell(row, "changed" if words else "same", "; ".join(words))
-        if not words:
+        device = present[row.mac]
+        before = str(device.device_type)
+        if before == row.device_type:
             continue
         try:
-            _take_type(row, device)
+            with transaction.atomic():
+                update_profile(device=device, device_type=row.device_type)
         except OrchestratorError as error:
             work.refuse(row, str(error))
+        else:
+            work.types[row.line] = before
+
+
+def _change(rows: list[Row], groups: dict[str, Group], work: _Import) -> None:
+    """Registered devices become what their lines say; an empty serial or state says nothing."""
+    known, changed, notes = _known(rows), [], []
+    for row in rows:
+        if row.mac not in known:
+            work.refuse(row, f"{row.mac} was deleted just now; try it again.")
             continue
-        changed.append(_changed(row, device, groups))
-        notes.append((row.mac, f"Changed from a list: {'; '.join(words)}"))
+        words = _differences(row, known[row.mac])
+        if words:
+            changed.append(_changed(row, known[row.mac], groups))
+            notes.append((row.mac, f"Changed from a list: {'; '.join(words)}"))
+        words += _told_before(row, work)
+        work.tell(row, "changed" if words else "same", "; ".join(words))
     fields = ["name", "group", "serial", "state", "channel", "updated_at"]
     Device.objects.bulk_create(
         changed, batch_size=BATCH_ROWS, update_conflicts=True, unique_fields=["mac"], update_fields=fields
     )
     journal.record_many("device", notes)
+
+
+def _told_before(row: Row, work: _Import) -> list[str]:
+    """What services have changed, and noted, by then."""
+    types = [f"type: {work.types[row.line]} → {row.device_type}"] if row.line in work.types else []
+    return types + ([f"disk: {row.image}"] if row.line in work.given else [])
 
 
 def _wanted(row: Row, device: Device) -> dict[str, str]:
@@ -192,13 +219,6 @@ def _differences(row: Row, device: Device) -> list[str]:
     if row.kernel_set and row.kernel_set != (plan.kernel_set_id if plan else None):
         words.append(f"kernel set: {row.kernel_set}")
     return words
-
-
-def _take_type(row: Row, device: Device) -> None:
-    """Through the service, which knows what stands against another type."""
-    if row.device_type != device.device_type:
-        with transaction.atomic():
-            update_profile(device=device, device_type=row.device_type)
 
 
 def _changed(row: Row, device: Device, groups: dict[str, Group]) -> Device:
@@ -239,7 +259,7 @@ def _assign(work: _Import) -> None:
         except OrchestratorError as error:
             work.refuse(row, str(error))
         else:
-            _tell_disk(row, work)
+            work.given.add(row.line)
 
 
 def _has_it(row: Row, export: Export) -> bool:
@@ -261,10 +281,3 @@ def _give(row: Row, images: dict[Any, Image], device: Device) -> None:
             image=images[row.image], device=device, mode=row.mode or ExportMode.EXCLUSIVE,
             persistence=row.persistence or None, version=row.version or None,
         )  # fmt: skip
-
-
-def _tell_disk(row: Row, work: _Import) -> None:
-    before = work.fates[row.line]
-    if before.fate != "new":
-        why = "; ".join(part for part in (before.why, f"disk: {row.image}") if part)
-        work.tell(row, "changed", why)

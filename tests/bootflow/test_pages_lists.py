@@ -201,6 +201,16 @@ def test_a_type_that_a_disk_stands_against_and_another_disk_are_refused(api: Api
     assert "unassign that first" in rows[1]["why"]
 
 
+def test_a_device_becomes_another_type_and_gets_a_disk_of_it_by_one_line(api: Api, lab: Image) -> None:
+    register_profile(mac="525400000003", device_type="x86", name="d")
+    text = f"{HEAD}\n525400000003,d,x64,,lab,overlay,,,,,,\n"
+    told = send(api, text, "?changes_known=true").json()
+    assert told["rows"][0]["why"] == "type: x86 \u2192 x64; disk: lab"
+    assert told["changed"] == 1
+    export = Export.objects.get(device__mac="52:54:00:00:00:03")
+    assert (export.image_id, export.device.device_type) == ("lab", "x64")
+
+
 def test_nothing_comes_in_while_one_line_is_refused(operator_client: Client) -> None:
     text = "mac,name,device_type,group\n525400000001,good,x64,Lab\nhello,bad,x64,Lab\n"
     location, page = previewed(operator_client, text)
