@@ -39,7 +39,9 @@ CALLS: dict[str, tuple[str, ...]] = {
     "device-new": ("POST /api/v1/devices",),
     "device-detail": (f"GET {_DEVICE}", f"GET {_DEVICE}/boots", f"GET {_DEVICE}/disk"),
     "device-approve": ("POST /api/v1/unknown-devices/{mac}/approve",),
-    "device-wizard": ("GET /api/v1/unknown-devices", "POST /api/v1/unknown-devices/approve"),
+    "device-wizard": (
+        "GET /api/v1/unknown-devices", "POST /api/v1/unknown-devices/approve", "POST /api/v1/groups",
+    ),
     "device-ignored": ("GET /api/v1/unknown-devices",),
     "device-ignore": ("PUT /api/v1/unknown-devices/{mac}/ignored",),
     "device-heed": ("DELETE /api/v1/unknown-devices/{mac}/ignored",),
