@@ -264,7 +264,7 @@ def test_a_body_that_cannot_be_right_changes_nothing(six: list[str], api: Api, b
     assert Device.objects.count() == 6
 
 
-@pytest.mark.parametrize("number", ["1", "x", str(uuid4()), "%00"])
+@pytest.mark.parametrize("number", ["1", "x", "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "%00"])
 def test_a_change_that_there_is_not_is_404(api: Api, number: str) -> None:
     assert api.get(f"{PATH}/{number}").status_code == 404
     assert api.delete(f"{PATH}/{number}").status_code == 404
