@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
@@ -33,10 +33,11 @@ class JobFilter(Schema):
 
 
 @router.get("/jobs", response=list[JobOut])
-def list_jobs(request: HttpRequest, filters: Query[JobFilter]) -> list[JobOut]:
-    """Long work, the newest first; of what ended, the last 500."""
+def list_jobs(request: HttpRequest, response: HttpResponse, filters: Query[JobFilter]) -> list[JobOut]:
+    """Long work, the newest first; of what ended, the last 500. `X-Total-Count` tells how many."""
     rows = search_jobs(JobWish(filters.image, filters.node, filters.kind, filters.state))
     around = look_around()
+    response["X-Total-Count"] = str(rows.count())
     return [job_out(job, around) for job in rows[filters.offset : filters.offset + filters.limit]]
 
 

@@ -99,7 +99,8 @@ def test_page_and_api_filter_alike(
     job_of(make_image("disk2"))
     page = viewer_client.get(f"/jobs/?{query}").content.decode()
     assert page.count('<article class="job">') == count
-    assert len(api.get(f"/api/v1/jobs?{query}").json()) == count
+    answer = api.get(f"/api/v1/jobs?{query}&limit=2")
+    assert (len(answer.json()), answer["X-Total-Count"]) == (min(2, count), str(count))
 
 
 @pytest.mark.parametrize("query", ["state=%00", "kind=<script>", "image=%22%3E", "page=99999", "node=%27"])
