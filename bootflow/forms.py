@@ -19,6 +19,11 @@ from netboot_site.formats import clean_name, parse_mac
 
 IMAGES_OFFERED = 500
 INSTALLER_PREFIX = "installer:"
+ONCE_SENTENCES = {
+    "local": "Starts from the disk inside the machine, this once; then as planned again.",
+    "menu": "Shows the boot menu for a minute, then starts the local disk; then as planned again.",
+}
+INSTALL_SENTENCE = "Starts this installer once. It may overwrite the disk that it is told to install to."
 OVERLAY_PREFIX = "overlay:"
 OVERLAY_HEADING = ", overlays"
 CHANNELS = [("", "That of its group, else the latest"), *UpdateChannel.choices[1:]]
@@ -264,12 +269,21 @@ class BootOnceForm(forms.Form):
 
     choice = forms.ChoiceField(label="Next boot", required=False)
 
-    def __init__(self, *args: Any, device_type: str, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, device_type: str, as_planned: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         names = Installer.objects.filter(device_type=device_type).values_list("name", flat=True)
+        self.sentences = {**ONCE_SENTENCES, "": as_planned}
         plain = [(value, label) for value, label in BootOnce.choices if value != BootOnce.INSTALLER]
         installers = [(f"{INSTALLER_PREFIX}{name}", f"Install {name}") for name in names]
         self.fields["choice"].choices = [*plain, *installers]  # type: ignore[attr-defined]
+
+    def cards(self) -> list[tuple[str, str, str, bool]]:
+        """Each choice with its sentence of what will happen, and whether it is the present one."""
+        present = str(self["choice"].value() or "")
+        return [
+            (value, label, self.sentences.get(value, INSTALL_SENTENCE), value == present)
+            for value, label in self.fields["choice"].choices  # type: ignore[attr-defined]
+        ]
 
     def chosen(self) -> tuple[str, str | None]:
         """As the service takes it: what, and which installer."""

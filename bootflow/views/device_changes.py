@@ -26,9 +26,9 @@ from bootflow.services import (
     set_boot_once,
     update_profile,
 )
-from bootflow.views.devices import detail_page, find_device
+from bootflow.views.devices import detail_page, find_device, guarded
 from devices.models import Device, DeviceState, Group
-from devices.services import create_group, follow_channel
+from devices.services import create_group, follow_channel, wake_device
 from netboot_site.pages import Question, ask, attempt, attempt_and_return, layout_of, posted, saved
 from netboot_site.roles import operator_required
 
@@ -94,9 +94,9 @@ def edit(request: HttpRequest, mac: str) -> HttpResponse:
     """Name, type, group, kernel set."""
     device = _known(mac)
     form = EditForm(request.POST, device=device)
-    if form.is_valid() and attempt(form, lambda: _edit(device, form)):
-        return saved(request, to=f"/devices/{device.mac}/", done="Saved.")
-    return detail_page(request, find_device(mac), status=REFUSED, edit_form=form)
+    if form.is_valid() and attempt(form, guarded(request, device, lambda: _edit(device, form))):
+        return saved(request, to=f"/devices/{device.mac}/identity/", done="Saved.")
+    return detail_page(request, find_device(mac), tab="identity", status=REFUSED, edit_form=form)
 
 
 def _edit(device: Device, form: EditForm) -> Device:
@@ -114,8 +114,9 @@ def enable(request: HttpRequest, mac: str) -> HttpResponse:
     """Switch it on (`enabled=1`) or off; a disk in use stays in use until the machine is restarted."""
     device, enabled = _known(mac), request.POST.get("enabled") == "1"
     now = "enabled" if enabled else "disabled: from its next boot on it starts its local disk"
+    change = guarded(request, device, lambda: update_profile(device=device, enabled=enabled))
     return attempt_and_return(
-        request, lambda: update_profile(device=device, enabled=enabled), to=f"/devices/{device.mac}/",
+        request, change, to=f"/devices/{device.mac}/",
         done=f"{device} is {now}.",
     )  # fmt: skip
 
@@ -125,8 +126,11 @@ def enable(request: HttpRequest, mac: str) -> HttpResponse:
 def boot_once(request: HttpRequest, mac: str) -> HttpResponse:
     """What its next boot does instead of the plan."""
     device = _known(mac)
-    form = BootOnceForm(request.POST, device_type=device.device_type)
-    if form.is_valid() and attempt(form, lambda: _set_boot_once(device, form), field="choice"):
+    form = BootOnceForm(
+        request.POST, device_type=device.device_type, as_planned="What its disk and kernel set say."
+    )
+    change = guarded(request, device, lambda: _set_boot_once(device, form))
+    if form.is_valid() and attempt(form, change, field="choice"):
         return saved(request, to=f"/devices/{device.mac}/", done="The next boot is set.")
     return detail_page(request, find_device(mac), status=REFUSED, once_form=form)
 
@@ -142,9 +146,11 @@ def assign(request: HttpRequest, mac: str) -> HttpResponse:
     """Give it a disk."""
     device = _known(mac)
     form = AssignForm(request.POST)
-    if form.is_valid() and attempt(form, lambda: _assign(device, form), field="image"):
-        return saved(request, to=f"/devices/{device.mac}/", done="The disk is assigned.")
-    return detail_page(request, find_device(mac), status=REFUSED, assign_form=form)
+    if form.is_valid() and attempt(
+        form, guarded(request, device, lambda: _assign(device, form)), field="image"
+    ):
+        return saved(request, to=f"/devices/{device.mac}/disk/", done="The disk is assigned.")
+    return detail_page(request, find_device(mac), tab="disk", status=REFUSED, assign_form=form)
 
 
 def _assign(device: Device, form: AssignForm) -> None:
@@ -158,8 +164,20 @@ def unassign(request: HttpRequest, mac: str) -> HttpResponse:
     """Take its disk; refused while it is in use."""
     device = _known(mac)
     return attempt_and_return(
-        request, lambda: update_profile(device=device, image_id=None), to=f"/devices/{device.mac}/",
+        request, guarded(request, device, lambda: update_profile(device=device, image_id=None)),
+        to=f"/devices/{device.mac}/disk/",
         done=f"{device} has no disk any more; the image is kept.",
+    )  # fmt: skip
+
+
+@operator_required
+@require_POST
+def wake(request: HttpRequest, mac: str) -> HttpResponse:
+    """Send it the packet that powers it on."""
+    device = _known(mac)
+    return attempt_and_return(
+        request, lambda: wake_device(device=device), to=f"/devices/{device.mac}/power/",
+        done=f"{device} is being woken.",
     )  # fmt: skip
 
 
@@ -169,7 +187,8 @@ def delete(request: HttpRequest, mac: str) -> HttpResponse:
     """Forget a registered device; refused while its disk is in use."""
     device = _known(mac)
     return attempt_and_return(
-        request, lambda: delete_profile(device=device), to="/devices/", refused=f"/devices/{device.mac}/",
+        request, guarded(request, device, lambda: delete_profile(device=device)), to="/devices/",
+        refused=f"/devices/{device.mac}/identity/",
         done=f"{device} is deleted; its image is kept.",
     )  # fmt: skip
 

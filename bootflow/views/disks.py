@@ -133,4 +133,4 @@ def _version_of(layer: Layer) -> str:
 
 
 def _back(device: Device) -> tuple[str, str]:
-    return f"/devices/{device.mac}/", str(device)
+    return f"/devices/{device.mac}/disk/", str(device)

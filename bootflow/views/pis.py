@@ -13,7 +13,7 @@ from bootflow.pi_tree_overview import tree_view
 from bootflow.raspberry_pi.shown import tree_shown
 from bootflow.raspberry_pi.updates import WARNING, cancel_bootloader_update, prepare_bootloader_update
 from bootflow.services import add_to_config, set_serial
-from bootflow.views.devices import detail_page, find_device
+from bootflow.views.devices import detail_page, find_device, guarded
 from devices.models import Device, DeviceState
 from netboot_site.errors import OrchestratorError
 from netboot_site.pages import (
@@ -72,11 +72,9 @@ def add_line(request: HttpRequest, mac: str) -> HttpResponse:
     """One more line for its config.txt."""
     pi = _known_pi(mac)
     form = AdditionForm(request.POST)
-    if form.is_valid() and attempt(
-        form, lambda: _change(pi, [*pi.additions, form.addition()]), field="value"
-    ):
+    if form.is_valid() and attempt(form, guarded(request, pi.device, lambda: _add(pi, form)), field="value"):
         return saved(request, to=_back(pi)[0], done=f"{form.line()} is in its config.txt at its next boot.")
-    return detail_page(request, pi.device, status=REFUSED, addition_form=form)
+    return detail_page(request, pi.device, tab="preview", status=REFUSED, addition_form=form)
 
 
 @operator_required
@@ -143,4 +141,4 @@ def _known_pi(mac: str) -> Pi:
 
 
 def _back(pi: Pi) -> tuple[str, str]:
-    return f"/devices/{pi.device.mac}/", str(pi.device)
+    return f"/devices/{pi.device.mac}/preview/", str(pi.device)

@@ -60,7 +60,7 @@ def test_a_reset_asks_first_says_what_is_lost_and_gives_a_fresh_layer(
     assert "What pc-07 wrote to its disk is lost." in page
     assert "clean version 1" in page
     old = layer_now()
-    assert operator_client.post(f"{DISK}reset/")["Location"] == f"/devices/{MAC}/"
+    assert operator_client.post(f"{DISK}reset/")["Location"] == f"/devices/{MAC}/disk/"
     assert layer_now() != old
     old.refresh_from_db()
     assert old.state == LayerState.DELETING
@@ -143,12 +143,12 @@ def test_the_device_s_page_shows_its_overlay_how_full_it_is_and_what_comes_next(
     viewer_client: Client, export: Export
 ) -> None:
     published(export.image, comment="the second")
-    page = viewer_client.get(f"/devices/{MAC}/live/").content.decode()
+    page = viewer_client.get(f"/devices/{MAC}/live/?tab=disk").content.decode()
     for part in ("Overlay on version 1", "12.5 % full", "1 GiB", "keeps its changes",
                  "Version 2 at the next boot",
                  "its changes belong to version 1 and are kept aside"):  # fmt: skip
         assert part in page, part
-    assert DISK not in viewer_client.get(f"/devices/{MAC}/").content.decode()
+    assert f"{DISK}reset/" not in viewer_client.get(DISK).content.decode()
 
 
 def test_a_login_to_another_overlay_of_the_image_is_not_shown_as_this_device_s(
@@ -156,13 +156,13 @@ def test_a_login_to_another_overlay_of_the_image_is_not_shown_as_this_device_s(
 ) -> None:
     other = register_profile(mac="52:54:00:12:34:57", device_type="x64", name="pc-08")
     log_in(overlay_of(export.image, other))
-    assert b"In use" not in viewer_client.get(f"/devices/{MAC}/live/").content
-    assert b"In use" in viewer_client.get(f"/devices/{other.mac}/live/").content
+    assert b"In use" not in viewer_client.get(f"/devices/{MAC}/live/?tab=").content
+    assert b"In use" in viewer_client.get(f"/devices/{other.mac}/live/?tab=").content
 
 
 def test_kept_changes_stand_on_the_device_s_page(operator_client: Client, export: Export) -> None:
     kept = keep_aside(export)
-    page = operator_client.get(f"/devices/{MAC}/live/").content.decode()
+    page = operator_client.get(f"/devices/{MAC}/live/?tab=disk").content.decode()
     assert "Changes of version 1, 1 GiB" in page
     assert f"{DISK}kept/{kept.number}/restore/" in page
 
@@ -174,7 +174,7 @@ def test_an_overlay_is_changed_and_changed_back(operator_client: Client, export:
         ("keep", "test", "test"),
     ):
         sent = {"persistence": persistence, "version": version}
-        assert operator_client.post(f"{DISK}change/", sent)["Location"] == f"/devices/{MAC}/"
+        assert operator_client.post(f"{DISK}change/", sent)["Location"] == f"/devices/{MAC}/disk/"
         export.refresh_from_db()
         assert (export.persistence, export.follows) == (persistence, follows)
         page = operator_client.get(f"{DISK}change/").content.decode()
@@ -220,7 +220,7 @@ def test_a_device_and_its_group_follow_channels(operator_client: Client, device:
     assert device.channel == "test"
     assert device.group is not None
     group = f"/groups/{device.group.pk}/channel/"
-    assert group in operator_client.get(f"/devices/{MAC}/").content.decode()
+    assert group in operator_client.get(f"/devices/{MAC}/identity/").content.decode()
     assert operator_client.post(group, {"channel": "production"}, headers=HTMX).status_code == 204
     device.group.refresh_from_db()
     assert device.group.channel == "production"

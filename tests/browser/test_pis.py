@@ -166,7 +166,7 @@ def test_a_bootloader_is_rewritten_only_after_the_box_was_ticked(
     dashboard.get_by_label("Files to upload").set_input_files(tmp_path / "pieeprom.upd")
     dashboard.get_by_role("button", name="Upload", exact=True).click()
     expect(dashboard.get_by_text("1 file is here.")).to_be_visible()
-    dashboard.goto(f"{base}/devices/{MAC}/")
+    dashboard.goto(f"{base}/devices/{MAC}/preview/")
     dashboard.get_by_role("link", name="Update its bootloader").click()
     dialog = dashboard.get_by_role("dialog")
     expect(dialog).to_contain_text("Keep it powered")
