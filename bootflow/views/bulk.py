@@ -28,7 +28,7 @@ from netboot_site.pages import (
 from netboot_site.roles import operator_required
 
 AT_ONCE_SECONDS = 2.0  # done while the person waits; the rest in the background
-SHOWN = 200  # names of those that went well
+SHOWN = 500  # fates told one by one; the others are counted, and the API tells all
 _PAST = {
     BulkAction.ENABLE: "enabled", BulkAction.DISABLE: "disabled", BulkAction.GROUP: "moved",
     BulkAction.ASSIGN: "given their disk", BulkAction.UNASSIGN: "without a disk now",
@@ -138,6 +138,7 @@ def _fragment(request: HttpRequest, bulk: BulkChange) -> SafeString:
     context: dict[str, Any] = {"bulk": bulk, "headline": _headline(bulk), "count": len(bulk.devices)}
     done, names = macs_done(bulk), dict(bulk.devices)
     context |= {"done": [(mac, names[mac]) for mac in done[:SHOWN]], "done_more": max(0, len(done) - SHOWN)}
+    context |= {"refused": bulk.refused[:SHOWN], "refused_more": max(0, len(bulk.refused) - SHOWN)}
     if bulk.finished_at is None:
         return live_fragment(
             request, "devices/bulk_progress.html", context, url=f"/devices/bulk/{bulk.pk}/live/"

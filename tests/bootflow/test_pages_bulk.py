@@ -13,6 +13,7 @@ from bootflow.bulk import begin_bulk, carry_on
 from bootflow.bulk_forms import NAMED
 from bootflow.models import BootPlan, BulkAction, BulkChange
 from bootflow.services import register_profile
+from bootflow.views.bulk import SHOWN
 from devices.models import Device, DeviceState, Group
 from images.models import Export, Image, Session, StorageNode
 from images.services import assign_image, create_image
@@ -218,6 +219,19 @@ def test_long_work_shows_how_far_it_is_and_can_be_stopped(operator_client: Clien
     assert "Stopped: 6 stay as they were." in page
     assert "<progress" not in page
     assert not Device.objects.filter(state=DeviceState.DISABLED).exists()
+
+
+def test_of_very_many_that_are_refused_the_rest_is_counted(operator_client: Client) -> None:
+    macs = [f"52:54:00:00:{number // 256:02x}:{number % 256:02x}" for number in range(SHOWN + 3)]
+    told = [{"mac": mac, "name": "", "reason": "No disk."} for mac in macs]
+    bulk = BulkChange.objects.create(
+        action="reset", devices=[[mac, ""] for mac in macs], turn=len(macs), refused=told,
+        finished_at=timezone.now(),
+    )  # fmt: skip
+    page = operator_client.get(f"{PATH}{bulk.pk}/").content.decode()
+    assert f"{SHOWN + 3} refused." in page
+    assert page.count("No disk.") == SHOWN
+    assert "and 3 more" in page
 
 
 @pytest.mark.parametrize("number", ["1", "x", "6f9619ff-8b86-4d01-b42d-00cf4fc964ff", "%00"])
