@@ -318,5 +318,5 @@ RULES = (
         "Does it ask from an address that is known to be its own?", _of_disk(_if_stranger),
         "No: it is not told the disk's password.", "Yes: it is told the disk's password.",
     ),
-    Rule("Nothing stands in the way?", _of_disk(_else_boots), "Nothing: it boots from its disk.", ""),
+    Rule("Does anything else stand in its way?", _of_disk(_else_boots), "No: it boots from its disk.", ""),
 )  # fmt: skip

@@ -60,6 +60,8 @@ class Option:
                 return f"{int.from_bytes(self.octets)} s"
             case 60 | 66:
                 return self.octets.rstrip(b"\0").decode()
+            case 97:
+                return "as the machine sent it"
         return self.octets.hex(" ")
 
 

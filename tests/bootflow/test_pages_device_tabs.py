@@ -52,7 +52,7 @@ def test_each_tab_says_which_it_is(
     ("tab", "held"),
     [("", "As planned"), ("", 'value="installer:deb"'), ("boots/", "Booted"), ("disk/", "Unassign"),
      ("identity/", 'name="kernel_set"'), ("power/", "Wake it"), ("preview/", "Boot file"),
-     ("preview/", "Nothing stands in the way?"), ("preview/", "set password ********"),
+     ("preview/", "Does anything else stand in its way?"), ("preview/", "set password ********"),
      ("history/", "Registered as pc-1")],
 )  # fmt: skip
 def test_each_tab_holds_its_own(operator_client: Client, device: Device, tab: str, held: str) -> None:

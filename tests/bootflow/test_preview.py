@@ -100,8 +100,8 @@ def _ignored(device: Device) -> None:
 
 CASES: dict[str, tuple[Callable[[Device], object], str, str]] = {
     "no disk": (lambda device: None, "boot menu", "Is a disk assigned?"),
-    "a disk of its own": (_ready, "boot image", "Nothing stands in the way?"),
-    "an overlay": (_overlay, "boot image", "Nothing stands in the way?"),
+    "a disk of its own": (_ready, "boot image", "Does anything else stand in its way?"),
+    "an overlay": (_overlay, "boot image", "Does anything else stand in its way?"),
     "an overlay to reset": (_used, "wait", "Does its overlay begin anew at this boot?"),
     "an overlay to move": (_moving, "wait", "Does its overlay begin anew at this boot?"),
     "an overlay still in use": (_busy, "wait", "Does its overlay begin anew at this boot?"),
