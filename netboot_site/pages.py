@@ -128,6 +128,7 @@ class Question:
     symbol: str = "check"
     lost: str = ""
     back: tuple[str, str] = ("", "")  # where the page without our script leads back to: address, name
+    edition: str = ""  # what the question was made from, where somebody may be faster
 
 
 def posted(request: HttpRequest) -> Any:

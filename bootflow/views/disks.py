@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse
 
-from bootflow.views.devices import find_device
+from bootflow.editions import edition_of
+from bootflow.views.devices import find_device, guarded
 from devices.models import Device
 from images.forms import CommentForm, OverlayForm
 from images.models import Layer
@@ -44,10 +45,10 @@ def change(request: HttpRequest, mac: str) -> HttpResponse:
     question = Question(
         f"Change the disk of {device}",
         "Both count from its next boot on; what it does now is not disturbed.",
-        "Change", "settings", back=_back(device),
+        "Change", "settings", back=_back(device), edition=edition_of(device.mac),
     )  # fmt: skip
     return ask(
-        request, question, form, lambda: _change(disk, form), to=_back(device)[0],
+        request, question, form, guarded(request, device, lambda: _change(disk, form)), to=_back(device)[0],
         done=f"The disk of {device} is changed.",
     )  # fmt: skip
 

@@ -240,3 +240,17 @@ def test_a_viewer_sets_no_channel(viewer_client: Client) -> None:
     assert viewer_client.post(f"/groups/{group.pk}/channel/", {"channel": "test"}).status_code == 403
     group.refresh_from_db()
     assert group.channel == ""
+
+
+def test_a_disk_that_somebody_else_changed_meanwhile_is_not_changed_over(
+    operator_client: Client, export: Export
+) -> None:
+    page = operator_client.get(f"{DISK}change/").content.decode()
+    edition = page.split('name="edition" value="')[1].split('"')[0]
+    operator_client.post(f"{DISK}change/", {"persistence": "reset", "version": ""})
+    sent = {"persistence": "keep", "version": "1", "edition": edition}
+    answer = operator_client.post(f"{DISK}change/", sent)
+    assert answer.status_code == 422
+    assert b"was changed meanwhile" in answer.content
+    export.refresh_from_db()
+    assert export.persistence == "reset"
