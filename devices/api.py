@@ -38,9 +38,9 @@ def change_group(request: HttpRequest, group: str, body: GroupPatch) -> GroupOut
     """Rename a group, or let it follow a channel: its devices take that one's version at their next boot."""
     found = get_group(key=group)
     with transaction.atomic():
-        if body.name is not None:
+        if "name" in body.model_fields_set:
             rename_group(group=found, name=body.name)
-        if body.channel is not None:
+        if "channel" in body.model_fields_set:
             follow_channel(follower=found, channel=body.channel)
     return _group_out(found)
 

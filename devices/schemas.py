@@ -37,8 +37,8 @@ class GroupIn(Schema):
 class GroupPatch(Schema):
     """What may change of a group; what is left out stays."""
 
-    name: Text | None = None
-    channel: ChannelOf | None = None
+    name: Text = ""
+    channel: ChannelOf = ""
 
 
 class GroupOut(Schema):

@@ -172,7 +172,7 @@ def test_approving_and_forgetting_are_told(db: None) -> None:
 def test_a_group_that_is_deleted_is_told_by_its_devices(device: Device) -> None:
     since = newest()
     delete_group(group=Group.objects.get(name="Lab 1"))
-    assert news(since) == ["Group: Lab 1 → none, since it was deleted"]
+    assert news(since) == ["In no group: Lab 1 was deleted"]
 
 
 def test_a_refused_change_leaves_no_line(device: Device) -> None:

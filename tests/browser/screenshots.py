@@ -89,22 +89,35 @@ def device_list_shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str
     }
 
 
+def boot_shots(pi: str) -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
+    """Of single boots, one of them of a Raspberry Pi."""
+    found = {
+        "done": Boot.objects.filter(outcome=Outcome.OK, mac=mac_of(2)).first(),
+        "pi": Boot.objects.filter(outcome=Outcome.OK, mac=pi).first(),
+        "failed": Boot.objects.filter(outcome=Outcome.FAILED, mac=mac_of(6)).first(),
+        "running": Boot.objects.filter(outcome="", mac=mac_of(11)).first(),
+    }
+    at = {name: f"/boots/{boot.pk}/" for name, boot in found.items() if boot is not None}
+    return {
+        "boot": lambda: (at["done"], DESKTOP, "light"),
+        "boot-dark": lambda: (at["done"], DESKTOP, "dark"),
+        "boot-phone": lambda: (at["done"], PHONE, "light"),
+        "boot-failed": lambda: (at["failed"], DESKTOP, "light"),
+        "boot-running": lambda: (at["running"], DESKTOP, "light"),
+        "pi-boot": lambda: (at["pi"], DESKTOP, "light"),
+        "pi-boot-dark": lambda: (at["pi"], DESKTOP, "dark"),
+    }
+
+
 def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
     """Name -> address, window and colours, asked for when rows are there."""
     pi = Device.objects.get(name="signage-entrance")
-    done = Boot.objects.filter(outcome=Outcome.OK)
-    boot, pi_boot = done.filter(mac=mac_of(2)).first(), done.filter(mac=pi.mac).first()
-    assert boot is not None
-    assert pi_boot is not None
-    failed = Boot.objects.filter(outcome=Outcome.FAILED, mac=mac_of(6)).first()
-    running = Boot.objects.filter(outcome="", mac=mac_of(11)).first()
-    assert failed is not None
-    assert running is not None
     return {
         "dashboard": lambda: ("/", DESKTOP, "light"),
         "dashboard-dark": lambda: ("/", DESKTOP, "dark"),
         "phone": lambda: ("/", PHONE, "light"),
         **device_list_shots(),
+        **boot_shots(pi.mac),
         "network": lambda: ("/network/", DESKTOP, "light"),
         "device": lambda: (f"/devices/{mac_of(2)}/", DESKTOP, "light"),
         "wizard": lambda: ("/devices/wizard/", DESKTOP, "light"),
@@ -120,11 +133,6 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "jobs": lambda: ("/jobs/", DESKTOP, "light"),
         "installers": lambda: ("/installers/", DESKTOP, "light"),
         "installer": lambda: ("/installers/debian-12-netinst/", DESKTOP, "light"),
-        "boot": lambda: (f"/boots/{boot.pk}/", DESKTOP, "light"),
-        "boot-dark": lambda: (f"/boots/{boot.pk}/", DESKTOP, "dark"),
-        "boot-phone": lambda: (f"/boots/{boot.pk}/", PHONE, "light"),
-        "boot-failed": lambda: (f"/boots/{failed.pk}/", DESKTOP, "light"),
-        "boot-running": lambda: (f"/boots/{running.pk}/", DESKTOP, "light"),
         "boots": lambda: ("/boots/", DESKTOP, "light"),
         "boots-phone": lambda: ("/boots/", PHONE, "light"),
         "pi": lambda: (f"/devices/{pi.mac}/", DESKTOP, "light"),
@@ -132,8 +140,6 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "device-disk": lambda: (f"/devices/{mac_of(2)}/disk/", DESKTOP, "light"),
         "device-dark": lambda: (f"/devices/{mac_of(2)}/", DESKTOP, "dark"),
         "device-phone": lambda: (f"/devices/{mac_of(2)}/preview/", PHONE, "light"),
-        "pi-boot": lambda: (f"/boots/{pi_boot.pk}/", DESKTOP, "light"),
-        "pi-boot-dark": lambda: (f"/boots/{pi_boot.pk}/", DESKTOP, "dark"),
         "kernel-sets": lambda: ("/kernel-sets/", DESKTOP, "light"),
         "kernel-set": lambda: ("/kernel-sets/rpi-6.6/", DESKTOP, "light"),
         "doctor": lambda: ("/doctor/", DESKTOP, "light"),

@@ -83,7 +83,7 @@ def test_the_disk_is_shown_with_its_fill_and_its_state(api: Api, overlay: Export
     assert api.get(PATH).json() == {
         "mac": "52:54:00:00:00:01", "image_id": "disk1", "mode": "overlay", "persistence": "keep",
         "follows": "", "version": 1, "size_bytes": GIB, "used_bytes": GIB // 4, "fill": 0.25,
-        "state": "ready", "stale": False, "last_error": "", "kept": [],
+        "state": "ready", "stale": False, "last_error": "", "kept": [], "waits_for": [],
     }  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def test_while_redis_is_down_a_request_still_succeeds(
 def test_the_timer_starts_every_converger_again_within_seconds() -> None:
     tasks = {entry["task"]: entry for entry in settings.CELERY_BEAT_SCHEDULE.values()}
     app.loader.import_default_modules()
-    assert tasks.keys() == {"images.converge", "images.work", "bootflow.converge"}
+    assert tasks.keys() == {"images.converge", "images.work", "bootflow.converge", "bootflow.bulk"}
     for name, entry in tasks.items():
         assert name in app.tasks, f"the timer calls {name}, which nobody has"
         assert entry["schedule"].run_every.total_seconds() <= 10

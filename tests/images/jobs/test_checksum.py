@@ -95,7 +95,9 @@ def broken_byte(path: Path) -> None:
     path.chmod(0o644)
     with path.open("r+b") as file:
         file.seek(2 * MIB)
-        file.write(b"!")
+        there = file.read(1)[0]
+        file.seek(2 * MIB)
+        file.write(bytes([there ^ 0xFF]))
     path.chmod(0o444)
 
 
