@@ -69,7 +69,8 @@
   document.addEventListener("saved", (event) => {
     if (dialog?.open) dialog.close();
     toast(event.detail.message);
-    wake();
+    if (document.querySelector("[data-live]")) wake();
+    else window.htmx.ajax("GET", location.pathname + location.search, { target: "#main", select: "#main", swap: "outerHTML" });
   });
   document.addEventListener("refused", (event) => toast(event.detail.message, true));
   const toast = (text, isError = false) => {

@@ -164,7 +164,7 @@ def test_pages_work_without_javascript(browser: Browser, base: str, image: Image
     page.get_by_label("Name").fill("no-script")
     page.get_by_role("button", name="Approve").click()
     expect(page.get_by_text("no-script is approved and boots now.")).to_be_visible()
-    page.locator("summary").click()
+    page.locator(".menu summary").click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in")).to_be_visible()
     context.close()
