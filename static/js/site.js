@@ -127,6 +127,7 @@
       if (search) { event.preventDefault(); search.focus(); }
     }
   });
+  document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   narrow(document);
   tick();
 })();
