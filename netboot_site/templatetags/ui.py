@@ -119,6 +119,12 @@ def pool_words(pool: str) -> str:
 
 
 @register.filter
+def is_below(path: str, section: str) -> bool:
+    """Whether a page belongs to a section of the navigation; the dashboard has its own page alone."""
+    return path == section or (section != "/" and path.startswith(section))
+
+
+@register.filter
 def first_name(names: str) -> str:
     """Of `a or b or c`, each of which will do, the first."""
     return names.partition(" or ")[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -109,6 +110,28 @@ def boot_shots(pi: str) -> dict[str, Callable[[], tuple[str, dict[str, int], str
     }
 
 
+def further_shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
+    """The pages behind those of the first row."""
+    device = f"/devices/{mac_of(2)}"
+    paths = {
+        "device-boots": f"{device}/boots/",
+        "device-identity": f"{device}/identity/",
+        "device-power": f"{device}/power/",
+        "device-history": f"{device}/history/",
+        "device-new": "/devices/new/",
+        "ignored": "/devices/ignored/",
+        "version": "/images/debian-12-golden/versions/4/",
+        "image-publish": "/images/debian-12-golden/publish/",
+        "kernel-set-new": "/kernel-sets/_new/",
+        "installer-new": "/installers/_new/",
+        "pi-mac-prefixes": "/pi-mac-prefixes/",
+        "admin": "/admin/",
+    }
+    return {
+        name: functools.partial(lambda path: (path, DESKTOP, "light"), path) for name, path in paths.items()
+    }
+
+
 def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
     """Name -> address, window and colours, asked for when rows are there."""
     pi = Device.objects.get(name="signage-entrance")
@@ -118,6 +141,7 @@ def shots() -> dict[str, Callable[[], tuple[str, dict[str, int], str]]]:
         "phone": lambda: ("/", PHONE, "light"),
         **device_list_shots(),
         **boot_shots(pi.mac),
+        **further_shots(),
         "network": lambda: ("/network/", DESKTOP, "light"),
         "device": lambda: (f"/devices/{mac_of(2)}/", DESKTOP, "light"),
         "wizard": lambda: ("/devices/wizard/", DESKTOP, "light"),
